@@ -1,0 +1,5 @@
+//! Frames to bytes and back.
+//!
+//! Owns: the formats in which frames are stored or carried. Does not know files or connections.
+
+pub mod flv;

@@ -1,0 +1,26 @@
+//! `rtmpd`: a live-streaming server as a library.
+//!
+//! An encoder publishes a stream over RTMP and any number of players watch it. One thread runs one event loop;
+//! every frame is encoded once and its bytes are shared by all players.
+//!
+//! Read it in this order:
+//!
+//! 1. [`wire`]: bounded big-endian reading and writing; "incomplete" as a value.
+//! 2. [`media`]: [`media::Frame`], the unit of everything that follows.
+//! 3. [`container`]: what stands at the head of a frame's bytes.
+//! 4. [`rtmp`]: the RTMP specification, without I/O.
+//! 5. [`hub`]: who publishes, who subscribes, who gets which frame.
+//! 6. [`engine`]: sessions and hub joined: the whole server without I/O.
+//! 7. [`server`]: the only room with sockets and a clock.
+//!
+//! A room may use only rooms above it in this list, and [`config`], which holds every default and limit.
+
+pub mod cli;
+pub mod config;
+pub mod container;
+pub mod engine;
+pub mod hub;
+pub mod media;
+pub mod rtmp;
+pub mod server;
+pub mod wire;

@@ -1,0 +1,3 @@
+//! The `rtmpd` program.
+
+fn main() {}
