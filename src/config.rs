@@ -2,6 +2,8 @@
 //!
 //! Owns: what the operator may set and what holds where nothing is set. Does not know sockets or protocol.
 
+use serde::{Deserialize, Serialize};
+
 /// Limits and times of one RTMP session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionLimits {
@@ -43,6 +45,72 @@ impl Default for SessionLimits {
             ping_interval_ms: 30_000,
             acknowledgement_bytes: 2_500_000,
             window_bytes: 2_500_000,
+        }
+    }
+}
+
+/// What happens when a name is published that is published already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Takeover {
+    /// The newcomer is refused while the other one sends; one that fell silent gives way to the same identity.
+    #[default]
+    WhenSilent,
+    /// The newcomer is always refused.
+    Reject,
+}
+
+/// What a stream remembers for those who join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheLimits {
+    /// Video frames that an instant join sends before the present group of pictures: one more than ffplay looks at
+    /// before it knows the frame rate of an H.264 or HEVC stream.
+    pub probe_frames: usize,
+    /// Frames of one group of pictures, audio included.
+    pub gop_frames: usize,
+    /// Bytes of one group of pictures.
+    pub gop_bytes: usize,
+    /// Stream time of one group of pictures.
+    pub gop_ms: u64,
+    /// Metadata and headers.
+    pub headers: usize,
+    /// A stream without a video frame for so long of its own time plays its audio without waiting for one.
+    pub video_absent_ms: u64,
+}
+
+impl Default for CacheLimits {
+    fn default() -> Self {
+        CacheLimits {
+            probe_frames: 42,
+            gop_frames: 4096,
+            gop_bytes: 16 * 1024 * 1024,
+            gop_ms: 20_000,
+            headers: 32,
+            video_absent_ms: 3_000,
+        }
+    }
+}
+
+/// Limits and times of the hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubLimits {
+    /// Streams that are published or waited for.
+    pub streams: usize,
+    /// Subscribers stay so long without their publisher.
+    pub grace_ms: u64,
+    /// Silence after which a publisher may be replaced.
+    pub takeover_silence_ms: u64,
+    /// Cache of each stream.
+    pub cache: CacheLimits,
+}
+
+impl Default for HubLimits {
+    fn default() -> Self {
+        HubLimits {
+            streams: 10_000,
+            grace_ms: 10_000,
+            takeover_silence_ms: 2_000,
+            cache: CacheLimits::default(),
         }
     }
 }

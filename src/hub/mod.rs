@@ -1,1 +1,356 @@
-//! The hub.
+//! Who publishes, who subscribes, who gets which frame.
+//!
+//! Owns: the registry of streams, their headers and group of pictures, the wait for a key frame, the timeline, the
+//! rules for a publisher that drops, comes back or is replaced. Does not know RTMP, HTTP or the bytes of any wire:
+//! whoever owns the hub gives it [`Sink`], to which it hands frames.
+
+mod cache;
+mod join;
+mod stream;
+#[cfg(test)]
+mod test_frames;
+#[cfg(test)]
+mod tests;
+mod timeline;
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use slab::Slab;
+use thiserror::Error;
+
+pub use self::join::{Burst, JoinMode};
+use self::stream::{Publisher, Stream};
+pub use self::timeline::START_MS;
+use crate::config::{HubLimits, Takeover};
+use crate::media::{Frame, FrameKind, FrameRole, TrackSet};
+
+/// A stream of this hub. Valid while its publisher or a subscriber of it stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId(usize);
+
+/// A publisher, as the hub's owner names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PublisherId(pub u64);
+
+/// A subscriber, as the hub's owner names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SubscriberId(pub u64);
+
+/// What became of a frame that was handed to a subscriber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// It will be sent.
+    Queued,
+    /// The subscriber is too far behind: this frame and what waited before it were dropped. Nothing more is handed to
+    /// it until a frame comes on which a player can begin.
+    Skipped,
+}
+
+/// Where the hub's decisions go.
+pub trait Sink {
+    /// `frame` goes to `to`. Called for one frame after the other, each for many subscribers.
+    fn deliver(&mut self, to: SubscriberId, frame: &Frame) -> Delivery;
+    /// The stream of `subscriber` ended for good.
+    fn ended(&mut self, subscriber: SubscriberId);
+    /// The stream of `subscriber`, which had ended, begins again.
+    fn began(&mut self, subscriber: SubscriberId);
+}
+
+/// How a publisher left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departure {
+    /// It said so: the stream ends.
+    Clean,
+    /// It did not: it may come back within the grace window.
+    Lost,
+}
+
+/// Why nobody may publish under a name now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PublishError {
+    /// Somebody does, and is not silent or not the same.
+    #[error("the stream is being published already")]
+    AlreadyPublishing,
+    /// The hub holds as many streams as it may.
+    #[error("too many streams")]
+    TooManyStreams,
+}
+
+/// The right to publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant {
+    /// Where frames go.
+    pub stream: StreamId,
+    /// The silent publisher that has to give way; it no longer publishes.
+    pub evicted: Option<PublisherId>,
+    /// Whether a stream that was lost goes on.
+    pub resumed: bool,
+}
+
+/// A frame as a publisher gave it, before it has its place in time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncomingFrame {
+    /// Audio, video or data.
+    pub kind: FrameKind,
+    /// What it is good for.
+    pub role: FrameRole,
+    /// Tracks inside.
+    pub tracks: TrackSet,
+    /// The publisher's own clock: milliseconds, wrapping at 2^32.
+    pub timestamp: u32,
+    /// Presentation time minus decoding time, in milliseconds.
+    pub composition_ms: i32,
+    /// Body.
+    pub payload: Bytes,
+}
+
+/// All streams of a server.
+#[derive(Debug)]
+pub struct Hub {
+    limits: HubLimits,
+    streams: Slab<Stream>,
+    names: HashMap<String, StreamId>,
+    /// Same names, by id; only looked at when a stream goes.
+    names_by_id: HashMap<StreamId, String>,
+    graces: BTreeSet<(Instant, StreamId)>,
+}
+
+impl Hub {
+    /// No streams yet.
+    pub fn new(limits: HubLimits) -> Self {
+        Hub {
+            limits,
+            streams: Slab::new(),
+            names: HashMap::new(),
+            names_by_id: HashMap::new(),
+            graces: BTreeSet::new(),
+        }
+    }
+
+    /// Begins to publish `name`. A publisher that was silent for long enough gives way to one of the same `identity`,
+    /// where `takeover` says so.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    pub fn publish<S: Sink>(
+        &mut self,
+        now: Instant,
+        name: &str,
+        id: PublisherId,
+        identity: &str,
+        takeover: Takeover,
+        sink: &mut S,
+    ) -> Result<Grant, PublishError> {
+        let stream_id = self.find_or_create(name).ok_or(PublishError::TooManyStreams)?;
+        let limits = &self.limits;
+        let Some(stream) = self.streams.get_mut(stream_id.0) else {
+            return Err(PublishError::TooManyStreams);
+        };
+        let evicted = match &stream.publisher {
+            None => None,
+            Some(present) => {
+                let silent = now.saturating_duration_since(present.heard_at);
+                let may_take_over = takeover == Takeover::WhenSilent
+                    && silent >= Duration::from_millis(limits.takeover_silence_ms)
+                    && present.identity == identity;
+                if !may_take_over {
+                    return Err(PublishError::AlreadyPublishing);
+                }
+                Some(present.id)
+            }
+        };
+        let grace_until = stream.grace_until;
+        let publisher = Publisher { id, identity: identity.to_owned(), heard_at: now };
+        stream.begin_publisher(publisher, sink);
+        if let Some(until) = grace_until {
+            self.graces.remove(&(until, stream_id));
+        }
+        Ok(Grant {
+            stream: stream_id,
+            evicted,
+            resumed: evicted.is_some() || grace_until.is_some(),
+        })
+    }
+
+    /// A publisher leaves. Nothing happens where it is no longer the publisher.
+    pub fn unpublish<S: Sink>(
+        &mut self,
+        now: Instant,
+        stream_id: StreamId,
+        id: PublisherId,
+        departure: Departure,
+        sink: &mut S,
+    ) {
+        let Some(stream) = self.publishing(stream_id, id) else { return };
+        match departure {
+            Departure::Clean => stream.end(sink),
+            Departure::Lost => {
+                let grace = Duration::from_millis(self.limits.grace_ms);
+                if let Some(stream) = self.streams.get_mut(stream_id.0) {
+                    let until = stream.lose(now, grace);
+                    self.graces.insert((until, stream_id));
+                }
+            }
+        }
+        self.forget_if_idle(stream_id);
+    }
+
+    /// Adds a subscriber to `name`, which need not be published yet. Send it [`Hub::burst`], then call
+    /// [`Hub::open`] if there was a picture in it. `None`: the hub holds as many streams as it may.
+    pub fn subscribe(&mut self, name: &str, id: SubscriberId) -> Option<StreamId> {
+        let stream_id = self.find_or_create(name)?;
+        self.streams.get_mut(stream_id.0)?.subscribe(id);
+        Some(stream_id)
+    }
+
+    /// Removes a subscriber.
+    pub fn unsubscribe(&mut self, stream_id: StreamId, id: SubscriberId) {
+        if let Some(stream) = self.streams.get_mut(stream_id.0) {
+            stream.unsubscribe(id);
+        }
+        self.forget_if_idle(stream_id);
+    }
+
+    /// What to send to one who joins now.
+    pub fn burst(&self, stream_id: StreamId, mode: JoinMode) -> Burst {
+        self.streams
+            .get(stream_id.0)
+            .map(|stream| stream.burst(mode, &self.limits.cache))
+            .unwrap_or_default()
+    }
+
+    /// A number that changes whenever [`Hub::burst`] would.
+    pub fn burst_version(&self, stream_id: StreamId) -> u64 {
+        self.streams.get(stream_id.0).map_or(0, Stream::frames)
+    }
+
+    /// The subscriber was sent a burst with pictures: live frames follow on.
+    pub fn open(&mut self, stream_id: StreamId, id: SubscriberId) {
+        if let Some(stream) = self.streams.get_mut(stream_id.0) {
+            stream.open(id);
+        }
+    }
+
+    /// The subscriber paused: it gets headers only.
+    pub fn close(&mut self, stream_id: StreamId, id: SubscriberId) {
+        if let Some(stream) = self.streams.get_mut(stream_id.0) {
+            stream.close(id);
+        }
+    }
+
+    /// The subscriber wants, or no longer wants, audio or video.
+    pub fn set_wanted(
+        &mut self,
+        stream_id: StreamId,
+        id: SubscriberId,
+        kind: FrameKind,
+        wanted: bool,
+    ) {
+        if let Some(stream) = self.streams.get_mut(stream_id.0) {
+            stream.set_wanted(id, kind, wanted);
+        }
+    }
+
+    /// Takes a frame of a publisher and hands it to the subscribers. Ignored where `id` no longer publishes.
+    pub fn frame<S: Sink>(
+        &mut self,
+        now: Instant,
+        stream_id: StreamId,
+        id: PublisherId,
+        incoming: IncomingFrame,
+        sink: &mut S,
+    ) {
+        let Some(stream) = self.streams.get_mut(stream_id.0) else { return };
+        let Some(publisher) = stream.publisher.as_mut().filter(|publisher| publisher.id == id)
+        else {
+            return;
+        };
+        publisher.heard_at = now;
+        let frame = Frame {
+            kind: incoming.kind,
+            role: incoming.role,
+            tracks: incoming.tracks,
+            timestamp_ms: stream.place(now, incoming.kind, incoming.timestamp),
+            composition_ms: incoming.composition_ms,
+            payload: incoming.payload,
+        };
+        stream.frame(&frame, &self.limits.cache, sink);
+    }
+
+    /// Forgets the metadata of a stream.
+    pub fn clear_metadata(&mut self, stream_id: StreamId, id: PublisherId) {
+        if let Some(stream) = self.publishing(stream_id, id) {
+            stream.clear_metadata();
+        }
+    }
+
+    /// Ends streams whose publisher did not come back.
+    pub fn handle_timeout<S: Sink>(&mut self, now: Instant, sink: &mut S) {
+        while let Some(&(until, stream_id)) = self.graces.first().filter(|(until, _)| *until <= now)
+        {
+            self.graces.remove(&(until, stream_id));
+            if let Some(stream) = self.streams.get_mut(stream_id.0) {
+                stream.end(sink);
+            }
+            self.forget_if_idle(stream_id);
+        }
+    }
+
+    /// When [`Hub::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.graces.first().map(|(until, _)| *until)
+    }
+
+    /// Number of streams that are published, waited for, or in their grace window.
+    pub fn stream_count(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Number of subscribers of a stream.
+    pub fn subscriber_count(&self, stream_id: StreamId) -> usize {
+        self.streams.get(stream_id.0).map_or(0, Stream::subscriber_count)
+    }
+
+    /// How often a stream's timestamps had to be held or spliced.
+    pub fn anomalies(&self, stream_id: StreamId) -> u64 {
+        self.streams.get(stream_id.0).map_or(0, Stream::anomalies)
+    }
+
+    /// Whether a publisher of `name` is there now.
+    pub fn is_published(&self, name: &str) -> bool {
+        self.names
+            .get(name)
+            .and_then(|id| self.streams.get(id.0))
+            .is_some_and(|stream| stream.publisher.is_some())
+    }
+
+    fn publishing(&mut self, stream_id: StreamId, id: PublisherId) -> Option<&mut Stream> {
+        let stream = self.streams.get_mut(stream_id.0)?;
+        stream.publisher.as_ref().is_some_and(|publisher| publisher.id == id).then_some(stream)
+    }
+
+    fn find_or_create(&mut self, name: &str) -> Option<StreamId> {
+        if let Some(&id) = self.names.get(name) {
+            return Some(id);
+        }
+        if self.streams.len() >= self.limits.streams {
+            return None;
+        }
+        let id = StreamId(self.streams.insert(Stream::default()));
+        self.names.insert(name.to_owned(), id);
+        self.names_by_id.insert(id, name.to_owned());
+        Some(id)
+    }
+
+    fn forget_if_idle(&mut self, id: StreamId) {
+        if !self.streams.get(id.0).is_some_and(Stream::is_idle) {
+            return;
+        }
+        self.streams.remove(id.0);
+        if let Some(name) = self.names_by_id.remove(&id) {
+            self.names.remove(&name);
+        }
+    }
+}

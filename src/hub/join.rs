@@ -1,0 +1,296 @@
+//! What a player is sent when it joins a stream that is under way.
+//!
+//! Owns: the three ways to join and the timestamps of an instant join. Does not know how frames are written.
+//!
+//! An instant join (`edge`) shows a whole picture at once and stays at the live edge. It sends the video frames since
+//! the key frame, 1 ms apart, ending at the newest one; before them it sends a run of frames that players may eat while
+//! they guess the frame rate (ffplay throws away what it read while probing), and before all of it one audio frame, so
+//! that a player that waits to see every track need not wait for the next. ARCHITECTURE.md, "Joining", has the figures.
+
+use super::cache::{GopCache, Headers, is_coded_video};
+use crate::config::CacheLimits;
+use crate::media::Frame;
+
+/// How a player wants to join (`?join=`).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Deserialize, serde::Serialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum JoinMode {
+    /// A clean picture at once, at the live edge.
+    #[default]
+    Edge,
+    /// The present group of pictures with its true timestamps, each frame once. For recorders and relays.
+    Gop,
+    /// From the next key frame on.
+    Key,
+}
+
+impl JoinMode {
+    /// The mode that `edge`, `gop` or `key` names.
+    pub fn parse(text: &str) -> Option<JoinMode> {
+        match text {
+            "edge" => Some(JoinMode::Edge),
+            "gop" => Some(JoinMode::Gop),
+            "key" => Some(JoinMode::Key),
+            _ => None,
+        }
+    }
+}
+
+/// What to send to one who joins, and whether live frames follow on from it at once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Burst {
+    /// Headers and frames in the order in which they are to be sent. Composition times may differ from the payload's.
+    pub frames: Vec<Frame>,
+    /// `true`: pictures are inside, the next live frame fits on. `false`: live frames have to wait for a key frame.
+    pub has_picture: bool,
+}
+
+/// Makes the burst for one way to join.
+pub fn burst(mode: JoinMode, headers: &Headers, gop: &GopCache, limits: &CacheLimits) -> Burst {
+    let body = match mode {
+        JoinMode::Edge => edge_frames(gop, limits),
+        JoinMode::Gop => gop.current().to_vec(),
+        JoinMode::Key => Vec::new(),
+    };
+    let has_picture = body.iter().any(is_coded_video);
+    let start_ms = body.iter().map(|frame| frame.timestamp_ms).min();
+    let head = headers.iter().map(|header| {
+        let timestamp_ms = start_ms.unwrap_or(header.timestamp_ms);
+        Frame { timestamp_ms, ..header.clone() }
+    });
+    let mut frames: Vec<Frame> = head.collect();
+    frames.extend(body);
+    Burst { frames, has_picture }
+}
+
+fn edge_frames(gop: &GopCache, limits: &CacheLimits) -> Vec<Frame> {
+    let group: Vec<&Frame> = gop.current().iter().filter(|frame| is_coded_video(frame)).collect();
+    let Some(edge_ms) = group.last().map(|frame| frame.timestamp_ms) else {
+        // No pictures: sound alone needs no past.
+        return Vec::new();
+    };
+    let probe = probe_run(gop, &group, limits.probe_frames);
+    // Frames that are shown after the newest one was decoded keep their true time, for live frames go in between them.
+    let ahead = group.iter().filter(|frame| frame.presentation_ms() > edge_ms).count();
+
+    let group_start_ms = (edge_ms + 1).saturating_sub(group.len() as u64);
+    let probe_start_ms = group_start_ms.saturating_sub(probe.len() as u64);
+    let mut frames = Vec::with_capacity(1 + probe.len() + group.len());
+    frames.extend(gop.last_audio().cloned());
+    frames.extend(squeeze(&probe, probe_start_ms, ahead as u64, u64::MAX));
+    frames.extend(squeeze(&group, group_start_ms, ahead as u64, edge_ms));
+    frames
+}
+
+/// At least `wanted` decodable frames: the head of the present group where it is long enough, else the heads of earlier
+/// groups, else (a stream that has just begun) the present group as often as it takes.
+fn probe_run<'a>(gop: &'a GopCache, group: &[&'a Frame], wanted: usize) -> Vec<&'a Frame> {
+    if group.len() >= wanted {
+        return group.iter().copied().take(wanted).collect();
+    }
+    let earlier: Vec<&Frame> = gop.earlier().collect();
+    if earlier.len() >= wanted {
+        return earlier;
+    }
+    let mut run = earlier;
+    while run.len() < wanted && !group.is_empty() {
+        run.extend(group);
+    }
+    run
+}
+
+/// Frames 1 ms apart from `start_ms` on, shown in their own order `delay_ms` after that; frames shown after `edge_ms`
+/// keep their true presentation time.
+fn squeeze(frames: &[&Frame], start_ms: u64, delay_ms: u64, edge_ms: u64) -> Vec<Frame> {
+    let ranks = presentation_ranks(frames);
+    let squeezed = frames.iter().zip(ranks).zip(start_ms..).map(|((frame, rank), timestamp_ms)| {
+        let true_ms = frame.presentation_ms();
+        let shown_ms = if true_ms > edge_ms { true_ms } else { start_ms + delay_ms + rank };
+        // A picture cannot be shown before it is decoded; only irregular frame rates come to this.
+        let composition_ms = i32::try_from(shown_ms.saturating_sub(timestamp_ms)).unwrap_or(0);
+        Frame { timestamp_ms, composition_ms, ..(*frame).clone() }
+    });
+    squeezed.collect()
+}
+
+/// For each frame, how many of `frames` are shown before it. A run may hold several groups, or one group several
+/// times: those are shown one after the other.
+fn presentation_ranks(frames: &[&Frame]) -> Vec<u64> {
+    let mut ranks = vec![0; frames.len()];
+    let mut first = 0;
+    while first < frames.len() {
+        let group_len =
+            frames.iter().skip(first + 1).take_while(|frame| !frame.is_video_key()).count() + 1;
+        let mut order: Vec<usize> = (first..first + group_len).collect();
+        order.sort_by_key(|&index| frames.get(index).map(|frame| frame.presentation_ms()));
+        for (rank, index) in (first as u64..).zip(order) {
+            if let Some(slot) = ranks.get_mut(index) {
+                *slot = rank;
+            }
+        }
+        first += group_len;
+    }
+    ranks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::test_frames::{audio, delta, header, key, metadata, with_composition};
+    use crate::media::FrameKind;
+
+    fn limits() -> CacheLimits {
+        CacheLimits { probe_frames: 6, ..CacheLimits::default() }
+    }
+
+    fn filled(frames: &[Frame]) -> GopCache {
+        let mut cache = GopCache::default();
+        for frame in frames {
+            cache.push(frame, &limits());
+        }
+        cache
+    }
+
+    /// A stream at 25 frames per second from `start_ms` on: one key frame, then `deltas` others, audio between.
+    fn group(start_ms: u64, deltas: u64) -> Vec<Frame> {
+        let mut frames = vec![key(start_ms)];
+        for step in 1..=deltas {
+            frames.extend([audio(start_ms + step * 40 - 20), delta(start_ms + step * 40)]);
+        }
+        frames
+    }
+
+    fn all_headers() -> Headers {
+        let mut headers = Headers::default();
+        for frame in
+            [metadata(b"m"), header(FrameKind::Video, b"v"), header(FrameKind::Audio, b"a")]
+        {
+            headers.keep(&frame, &limits());
+        }
+        headers
+    }
+
+    fn pictures(burst: &Burst) -> Vec<&Frame> {
+        burst.frames.iter().filter(|frame| is_coded_video(frame)).collect()
+    }
+
+    #[test]
+    fn an_edge_join_ends_at_the_newest_picture_in_steps_of_one_millisecond() {
+        let cache = filled(&group(10_000, 9));
+        let burst = burst(JoinMode::Edge, &all_headers(), &cache, &limits());
+        assert!(burst.has_picture);
+        let times: Vec<u64> = pictures(&burst).iter().map(|frame| frame.timestamp_ms).collect();
+        let expected: Vec<u64> = (10_360 - 15..=10_360).collect();
+        assert_eq!(times, expected, "6 for the probe, 10 of the group");
+        assert!(pictures(&burst).iter().all(|frame| frame.composition_ms == 0));
+    }
+
+    #[test]
+    fn an_edge_join_sends_headers_first_then_one_audio_frame() {
+        let burst = burst(JoinMode::Edge, &all_headers(), &filled(&group(10_000, 9)), &limits());
+        let payloads: Vec<&[u8]> =
+            burst.frames.iter().take(3).map(|frame| &frame.payload[..]).collect();
+        assert_eq!(payloads, [b"m", b"v", b"a"]);
+        assert_eq!(burst.frames[0].timestamp_ms, 10_345);
+        assert_eq!(
+            (burst.frames[3].kind, burst.frames[3].timestamp_ms),
+            (FrameKind::Audio, 10_340)
+        );
+        assert_eq!(
+            burst
+                .frames
+                .iter()
+                .filter(|frame| frame.kind == FrameKind::Audio && frame.is_coded())
+                .count(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_short_group_is_preceded_by_an_earlier_one() {
+        let mut frames = group(10_000, 9);
+        frames.extend(group(14_000, 1));
+        let burst = burst(JoinMode::Edge, &Headers::default(), &filled(&frames), &limits());
+        let keys: Vec<bool> = pictures(&burst).iter().map(|frame| frame.is_video_key()).collect();
+        assert_eq!(keys, [true, false, false, false, false, false, true, false]);
+        assert_eq!(pictures(&burst).last().map(|frame| frame.timestamp_ms), Some(14_040));
+    }
+
+    #[test]
+    fn a_stream_that_has_just_begun_repeats_what_there_is() {
+        let burst =
+            burst(JoinMode::Edge, &Headers::default(), &filled(&group(1_000, 1)), &limits());
+        let keys: Vec<bool> = pictures(&burst).iter().map(|frame| frame.is_video_key()).collect();
+        assert_eq!(keys, [true, false, true, false, true, false, true, false]);
+        let times: Vec<u64> = pictures(&burst).iter().map(|frame| frame.timestamp_ms).collect();
+        assert_eq!(times, (1_033..=1_040).collect::<Vec<u64>>());
+    }
+
+    #[test]
+    fn b_frames_keep_their_order_and_meet_the_live_frames_at_their_true_time() {
+        // Decoding order I P B B P B B ... at 40 ms, shown 80 ms later than a stream without B-frames would be.
+        let offsets = [2, 4, 1, 1];
+        let frames: Vec<Frame> = (0..41_u64)
+            .map(|step| {
+                let frame = if step == 0 { key(10_000) } else { delta(10_000 + step * 40) };
+                let slot = if step == 0 { 2 } else { offsets[(step as usize - 1) % 3 + 1] };
+                with_composition(frame, slot * 40)
+            })
+            .collect();
+        for newest in 8..frames.len() {
+            let cache = filled(&frames[..newest]);
+            let burst = burst(JoinMode::Edge, &Headers::default(), &cache, &limits());
+            let edge_ms = frames[newest - 1].timestamp_ms;
+            let sent = pictures(&burst);
+            let second_pass = &sent[6..];
+            assert_eq!(second_pass.len(), newest);
+            for pass in [&sent[..6], second_pass] {
+                let mut shown: Vec<(u64, u64)> = pass
+                    .iter()
+                    .zip(&frames)
+                    .map(|(squeezed, real)| (real.presentation_ms(), squeezed.presentation_ms()))
+                    .collect();
+                shown.sort_unstable();
+                assert!(
+                    shown.is_sorted_by(|a, b| a.1 < b.1),
+                    "order of presentation changed: {shown:?}"
+                );
+            }
+            for (squeezed, real) in second_pass.iter().zip(&frames) {
+                assert!(squeezed.composition_ms >= 0);
+                if real.presentation_ms() > edge_ms {
+                    assert_eq!(squeezed.presentation_ms(), real.presentation_ms());
+                } else {
+                    assert!(squeezed.presentation_ms() <= edge_ms);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_gop_join_sends_each_frame_once_with_its_true_time() {
+        let frames = group(10_000, 9);
+        let burst = burst(JoinMode::Gop, &all_headers(), &filled(&frames), &limits());
+        assert_eq!(burst.frames[3..], frames[..]);
+        assert_eq!(burst.frames[0].timestamp_ms, 10_000);
+    }
+
+    #[test]
+    fn a_key_join_sends_headers_only() {
+        let burst = burst(JoinMode::Key, &all_headers(), &filled(&group(10_000, 9)), &limits());
+        assert_eq!(burst.frames.len(), 3);
+        assert!(!burst.has_picture);
+    }
+
+    #[test]
+    fn without_pictures_no_past_is_sent() {
+        for mode in [JoinMode::Edge, JoinMode::Gop, JoinMode::Key] {
+            let burst =
+                burst(mode, &all_headers(), &filled(&[audio(0), audio(20), delta(30)]), &limits());
+            assert_eq!(burst.frames.len(), 3);
+            assert!(!burst.has_picture);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! One stream: its publisher, its subscribers, its memory.
+//!
+//! Owns: which subscriber gets which frame. Does not know names or other streams.
+
+use std::time::{Duration, Instant};
+
+use super::cache::{GopCache, Headers, is_coded_video};
+use super::join::{self, Burst, JoinMode};
+use super::timeline::Timeline;
+use super::{Delivery, PublisherId, Sink, SubscriberId};
+use crate::config::CacheLimits;
+use crate::media::{Frame, FrameKind, FrameRole};
+
+/// The publisher of a stream, while there is one.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    pub(super) id: PublisherId,
+    /// What it proved to be; a takeover needs the same.
+    pub(super) identity: String,
+    /// When its last frame came, or when it began.
+    pub(super) heard_at: Instant,
+}
+
+/// One who watches. Kept small and dense: every frame walks over all of them.
+#[derive(Debug, Clone, Copy)]
+struct Subscriber {
+    id: SubscriberId,
+    /// Coded audio flows.
+    audio_open: bool,
+    /// Coded video flows.
+    video_open: bool,
+    wants_audio: bool,
+    wants_video: bool,
+    /// Was told that the stream ended.
+    ended: bool,
+}
+
+/// A published name, or one that is waited for.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    pub(super) publisher: Option<Publisher>,
+    /// While a lost publisher may still come back.
+    pub(super) grace_until: Option<Instant>,
+    timeline: Timeline,
+    headers: Headers,
+    gop: GopCache,
+    subscribers: Vec<Subscriber>,
+    /// Stream time of the newest coded video frame of this publisher.
+    last_video_ms: Option<u64>,
+    /// Counts frames, so that an owner can tell whether a burst is still fresh.
+    frames: u64,
+}
+
+impl Stream {
+    pub(super) fn begin_publisher<S: Sink>(&mut self, publisher: Publisher, sink: &mut S) {
+        self.publisher = Some(publisher);
+        self.grace_until = None;
+        self.timeline.begin_publisher();
+        self.forget_media();
+        for subscriber in &mut self.subscribers {
+            // What the last publisher sent does not go on; wait for headers and a key frame.
+            subscriber.audio_open = false;
+            subscriber.video_open = false;
+            if std::mem::take(&mut subscriber.ended) {
+                sink.began(subscriber.id);
+            }
+        }
+    }
+
+    fn forget_media(&mut self) {
+        self.headers.clear();
+        self.gop.clear();
+        self.last_video_ms = None;
+        self.frames += 1;
+    }
+
+    /// The publisher is gone for good: tells those who watch.
+    pub(super) fn end<S: Sink>(&mut self, sink: &mut S) {
+        self.publisher = None;
+        self.grace_until = None;
+        self.forget_media();
+        for subscriber in &mut self.subscribers {
+            if !std::mem::replace(&mut subscriber.ended, true) {
+                sink.ended(subscriber.id);
+            }
+        }
+    }
+
+    /// The publisher is gone without a word: waits for it.
+    pub(super) fn lose(&mut self, now: Instant, grace: Duration) -> Instant {
+        self.publisher = None;
+        let until = now + grace;
+        self.grace_until = Some(until);
+        until
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.publisher.is_none() && self.grace_until.is_none() && self.subscribers.is_empty()
+    }
+
+    pub(super) fn subscriber_count(&self) -> usize {
+        self.subscribers.len()
+    }
+
+    pub(super) fn anomalies(&self) -> u64 {
+        self.timeline.anomalies()
+    }
+
+    pub(super) fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    pub(super) fn subscribe(&mut self, id: SubscriberId) {
+        self.subscribers.push(Subscriber {
+            id,
+            audio_open: false,
+            video_open: false,
+            wants_audio: true,
+            wants_video: true,
+            ended: false,
+        });
+    }
+
+    pub(super) fn unsubscribe(&mut self, id: SubscriberId) {
+        if let Some(index) = self.subscribers.iter().position(|subscriber| subscriber.id == id) {
+            self.subscribers.swap_remove(index);
+        }
+    }
+
+    pub(super) fn burst(&self, mode: JoinMode, limits: &CacheLimits) -> Burst {
+        join::burst(mode, &self.headers, &self.gop, limits)
+    }
+
+    /// The burst was sent to `id`: live frames follow on from it. Not in the grace window, where none come.
+    pub(super) fn open(&mut self, id: SubscriberId) {
+        if self.publisher.is_none() {
+            return;
+        }
+        if let Some(subscriber) = self.subscriber(id) {
+            subscriber.audio_open = true;
+            subscriber.video_open = true;
+        }
+    }
+
+    /// `id` gets nothing until a frame comes on which a player can begin.
+    pub(super) fn close(&mut self, id: SubscriberId) {
+        if let Some(subscriber) = self.subscriber(id) {
+            subscriber.audio_open = false;
+            subscriber.video_open = false;
+        }
+    }
+
+    pub(super) fn set_wanted(&mut self, id: SubscriberId, kind: FrameKind, wanted: bool) {
+        let Some(subscriber) = self.subscriber(id) else { return };
+        match kind {
+            FrameKind::Audio => subscriber.wants_audio = wanted,
+            FrameKind::Video => {
+                // Pictures begin again with a key frame; sound goes on.
+                subscriber.video_open &= !wanted || subscriber.wants_video;
+                subscriber.wants_video = wanted;
+            }
+            FrameKind::Data => {}
+        }
+    }
+
+    fn subscriber(&mut self, id: SubscriberId) -> Option<&mut Subscriber> {
+        self.subscribers.iter_mut().find(|subscriber| subscriber.id == id)
+    }
+
+    pub(super) fn clear_metadata(&mut self) {
+        self.headers.clear_metadata();
+        self.frames += 1;
+    }
+
+    /// Puts a publisher's timestamp on the stream's timeline.
+    pub(super) fn place(&mut self, now: Instant, kind: FrameKind, timestamp: u32) -> u64 {
+        self.timeline.place(now, kind, timestamp)
+    }
+
+    /// Remembers `frame` and hands it to everyone who is to have it.
+    pub(super) fn frame<S: Sink>(&mut self, frame: &Frame, limits: &CacheLimits, sink: &mut S) {
+        self.frames += 1;
+        let begins_group = self.remember(frame, limits);
+        let has_video = self.has_live_video(frame, limits);
+        for subscriber in &mut self.subscribers {
+            if subscriber.takes(frame, begins_group, has_video)
+                && sink.deliver(subscriber.id, frame) == Delivery::Skipped
+            {
+                subscriber.audio_open = false;
+                subscriber.video_open = false;
+            }
+        }
+    }
+
+    /// `true`: a player can begin with this frame.
+    fn remember(&mut self, frame: &Frame, limits: &CacheLimits) -> bool {
+        if is_coded_video(frame) {
+            self.last_video_ms = Some(frame.timestamp_ms);
+        }
+        match frame.role {
+            FrameRole::Header(_) | FrameRole::Metadata => {
+                let changed = self.headers.keep(frame, limits);
+                if changed && frame.kind == FrameKind::Video {
+                    self.gop.forget_video();
+                }
+                false
+            }
+            FrameRole::Key | FrameRole::Delta | FrameRole::Disposable => {
+                self.gop.push(frame, limits)
+            }
+            FrameRole::Passing => false,
+        }
+    }
+
+    /// Whether there are pictures that are worth waiting for.
+    fn has_live_video(&self, frame: &Frame, limits: &CacheLimits) -> bool {
+        self.last_video_ms.is_some_and(|last| frame.timestamp_ms <= last + limits.video_absent_ms)
+    }
+}
+
+impl Subscriber {
+    /// Whether `frame` goes to this subscriber; a frame to begin with opens it.
+    fn takes(&mut self, frame: &Frame, begins_group: bool, has_video: bool) -> bool {
+        match (frame.role, frame.kind) {
+            (FrameRole::Header(_) | FrameRole::Metadata, _) => true,
+            (_, FrameKind::Video) => {
+                if begins_group {
+                    self.audio_open = true;
+                    self.video_open = true;
+                }
+                self.video_open && self.wants_video
+            }
+            (_, FrameKind::Audio) => {
+                self.audio_open |= !has_video;
+                self.audio_open && self.wants_audio
+            }
+            (_, FrameKind::Data) => self.audio_open || self.video_open || !has_video,
+        }
+    }
+}
