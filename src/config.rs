@@ -2,6 +2,8 @@
 //!
 //! Owns: what the operator may set and what holds where nothing is set. Does not know sockets or protocol.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Limits and times of one RTMP session.
@@ -45,6 +47,33 @@ impl Default for SessionLimits {
             ping_interval_ms: 30_000,
             acknowledgement_bytes: 2_500_000,
             window_bytes: 2_500_000,
+        }
+    }
+}
+
+/// How a player wants to join (`?join=`).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, Serialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum JoinMode {
+    /// A clean picture at once, at the live edge.
+    #[default]
+    Edge,
+    /// The present group of pictures with its true timestamps, each frame once. For recorders and relays.
+    Gop,
+    /// From the next key frame on.
+    Key,
+}
+
+impl JoinMode {
+    /// The mode that `edge`, `gop` or `key` names.
+    pub fn parse(text: &str) -> Option<JoinMode> {
+        match text {
+            "edge" => Some(JoinMode::Edge),
+            "gop" => Some(JoinMode::Gop),
+            "key" => Some(JoinMode::Key),
+            _ => None,
         }
     }
 }
@@ -114,3 +143,82 @@ impl Default for HubLimits {
         }
     }
 }
+
+/// What may wait to be sent to one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueLimits {
+    /// Above so many waiting bytes a player skips to the next key frame.
+    pub bytes: usize,
+    /// A player whose oldest waiting bytes are older than this skips to the next key frame.
+    pub lag_ms: u32,
+    /// Above so many bytes that are never dropped (answers, headers) a connection is closed.
+    pub hard_bytes: usize,
+    /// A peer that takes no byte for so long is closed.
+    pub stall_timeout_ms: u64,
+    /// How long a closing connection may take to read its last words.
+    pub linger_ms: u64,
+}
+
+impl Default for QueueLimits {
+    fn default() -> Self {
+        QueueLimits {
+            bytes: 32 * 1024 * 1024,
+            lag_ms: 2_000,
+            hard_bytes: 48 * 1024 * 1024,
+            stall_timeout_ms: 10_000,
+            linger_ms: 1_000,
+        }
+    }
+}
+
+/// What may differ between applications.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AppConfig {
+    /// How players join that do not say it themselves.
+    pub join: JoinMode,
+    /// What happens to a second publisher.
+    pub takeover: Takeover,
+}
+
+/// All that the engine needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// Size of outgoing chunks, in bytes.
+    pub chunk_size: usize,
+    /// Connections at the same time.
+    pub connections: usize,
+    /// Limits of each session.
+    pub session: SessionLimits,
+    /// Limits of each connection's queue.
+    pub queue: QueueLimits,
+    /// Limits of the hub.
+    pub hub: HubLimits,
+    /// What holds for applications without a section of their own.
+    pub app: AppConfig,
+    /// Sections of single applications, by name.
+    pub apps: BTreeMap<String, AppConfig>,
+}
+
+impl EngineConfig {
+    /// What holds for `app`.
+    pub fn app(&self, app: &str) -> &AppConfig {
+        self.apps.get(app).unwrap_or(&self.app)
+    }
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        EngineConfig {
+            chunk_size: DEFAULT_CHUNK_SIZE,
+            connections: 100_000,
+            session: SessionLimits::default(),
+            queue: QueueLimits::default(),
+            hub: HubLimits::default(),
+            app: AppConfig::default(),
+            apps: BTreeMap::new(),
+        }
+    }
+}
+
+/// Size of outgoing chunks where nothing else is set, in bytes.
+pub const DEFAULT_CHUNK_SIZE: usize = 65_536;

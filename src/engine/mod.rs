@@ -1,1 +1,576 @@
-//! The engine.
+//! The whole server without I/O: sessions, hub and send queues joined.
+//!
+//! Owns: connections without their sockets, what they are in the hub, deadlines, and why they close. Does not know
+//! mio, files or the clock: time comes in with every call.
+//!
+//! The contract, for whoever drives it:
+//!
+//! 1. [`Engine::accept`] a connection, or be told why not.
+//! 2. [`Engine::handle_input`] what it sent; [`Engine::handle_closed`] when it is gone.
+//! 3. [`Engine::handle_timeout`] whenever [`Engine::poll_timeout`] is reached.
+//! 4. At the end of a turn, for each id from [`Engine::poll_transmit`]: [`Engine::fill`], write, [`Engine::advance`],
+//!    until nothing is left or the kernel takes no more: [`Engine::set_blocked`]; once it is writable again,
+//!    [`Engine::handle_writable`].
+//! 5. Drain [`Engine::poll_effect`] to `None`.
+
+mod close;
+mod connection;
+mod deadlines;
+mod fanout;
+mod queue;
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use log::{debug, info, warn};
+use slab::Slab;
+
+pub use self::close::CloseReason;
+use self::connection::{Attachment, Closing, Connection, Role};
+use self::deadlines::Deadlines;
+use self::fanout::{FanOut, from_hub_id, hub_id};
+use self::queue::Class;
+use crate::config::{EngineConfig, JoinMode};
+use crate::container::flv::tag;
+use crate::hub::{Departure, Hub, IncomingFrame, PublisherId, SubscriberId};
+use crate::media::{FrameKind, FrameRole, TrackSet};
+use crate::rtmp::path::StreamPath;
+use crate::rtmp::server::{Event, ServerSession, SessionConfig, code};
+
+/// A connection of an engine. Used again once [`Effect::Close`] named it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub usize);
+
+/// What the driver has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Close the sending side: everything was sent, and the peer should have the time to read it.
+    ShutdownWrite(ConnectionId),
+    /// Close the socket. The id is free from now on.
+    Close(ConnectionId, CloseReason),
+}
+
+/// Connections with something to send, in the order in which it came.
+#[derive(Debug, Default)]
+struct DirtyList {
+    ids: VecDeque<ConnectionId>,
+}
+
+impl DirtyList {
+    fn mark(&mut self, id: ConnectionId, connection: &mut Connection) {
+        if !connection.dirty && !connection.blocked {
+            connection.dirty = true;
+            self.ids.push_back(id);
+        }
+    }
+}
+
+/// The server without its sockets.
+#[derive(Debug)]
+pub struct Engine {
+    config: Arc<EngineConfig>,
+    session_config: Arc<SessionConfig>,
+    epoch: Instant,
+    /// State of the generator that gives each handshake its filler bytes.
+    random: u64,
+    hub: Hub,
+    connections: Slab<Connection>,
+    dirty: DirtyList,
+    deadlines: Deadlines,
+    effects: VecDeque<Effect>,
+    shutting_down: bool,
+}
+
+impl Engine {
+    /// An engine without connections. `random_seed` feeds handshakes.
+    pub fn new(now: Instant, config: EngineConfig, random_seed: u64) -> Self {
+        let session_config =
+            SessionConfig { chunk_size: config.chunk_size, limits: config.session.clone() };
+        Engine {
+            session_config: Arc::new(session_config),
+            epoch: now,
+            random: random_seed,
+            hub: Hub::new(config.hub.clone()),
+            connections: Slab::new(),
+            dirty: DirtyList::default(),
+            deadlines: Deadlines::default(),
+            effects: VecDeque::new(),
+            shutting_down: false,
+            config: Arc::new(config),
+        }
+    }
+
+    /// Takes a new connection.
+    ///
+    /// # Errors
+    /// The reason to close it at once.
+    pub fn accept(&mut self, now: Instant, peer: SocketAddr) -> Result<ConnectionId, CloseReason> {
+        if self.shutting_down {
+            return Err(CloseReason::ShuttingDown);
+        }
+        if self.connections.len() >= self.config.connections {
+            return Err(CloseReason::TooManyConnections);
+        }
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let session = ServerSession::new(now, Arc::clone(&self.session_config), self.random);
+        let id = ConnectionId(self.connections.insert(Connection::new(now, peer, session)));
+        debug!("{peer}: connected");
+        self.schedule(id);
+        Ok(id)
+    }
+
+    /// Takes bytes that a peer sent.
+    pub fn handle_input(&mut self, now: Instant, id: ConnectionId, input: &[u8]) {
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        connection.bytes_in += input.len() as u64;
+        if connection.closing.is_some() {
+            return;
+        }
+        let result = connection.session.handle_input(now, input);
+        self.drain_session(now, id);
+        if let Err(error) = result {
+            self.close(now, id, error.into());
+        }
+        self.schedule(id);
+    }
+
+    /// The peer is gone: forgets the connection. No effect follows for it.
+    pub fn handle_closed(&mut self, now: Instant, id: ConnectionId, reason: CloseReason) {
+        self.detach_all(now, id, Departure::Lost);
+        if let Some(connection) = self.connections.try_remove(id.0) {
+            let reason = connection.closing.as_ref().map_or(&reason, |closing| &closing.reason);
+            log_close(now, &connection, reason);
+        }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let (hub, mut sink) = self.hub_and_sink(now);
+        hub.handle_timeout(now, &mut sink);
+        while let Some((at, id)) = self.deadlines.pop_due(now) {
+            let Some(connection) = self.connections.get_mut(id.0) else { continue };
+            // An entry that a later one replaced, or of an earlier connection with this id.
+            if connection.wakes_at != Some(at) {
+                continue;
+            }
+            connection.wakes_at = None;
+            self.wake(now, id);
+            self.schedule(id);
+        }
+    }
+
+    /// When [`Engine::handle_timeout`] wants to be called next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match (self.hub.poll_timeout(), self.deadlines.next()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Next connection with something to send.
+    pub fn poll_transmit(&mut self) -> Option<ConnectionId> {
+        loop {
+            let id = self.dirty.ids.pop_front()?;
+            // Its connection may be gone, and another one may have its id and its own place in the list.
+            if let Some(connection) = self.connections.get_mut(id.0)
+                && std::mem::take(&mut connection.dirty)
+            {
+                return Some(id);
+            }
+        }
+    }
+
+    /// Puts what is to be sent next into `slices`; says how many are filled, 0 where nothing waits.
+    pub fn fill<'a>(&'a self, id: ConnectionId, slices: &mut [IoSlice<'a>]) -> usize {
+        self.connections.get(id.0).map_or(0, |connection| connection.queue.fill(slices))
+    }
+
+    /// The kernel took `count` bytes. `true`: more waits.
+    pub fn advance(&mut self, now: Instant, id: ConnectionId, count: usize) -> bool {
+        let Some(connection) = self.connections.get_mut(id.0) else { return false };
+        connection.queue.advance(count);
+        connection.bytes_out += count as u64;
+        connection.progress_at = now;
+        if connection.queue.is_empty() && connection.closing.is_some() {
+            self.finish(id);
+            return false;
+        }
+        !self.connections.get(id.0).is_none_or(|connection| connection.queue.is_empty())
+    }
+
+    /// The kernel takes no more now; [`Engine::handle_writable`] ends this.
+    pub fn set_blocked(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(id.0) {
+            connection.blocked = true;
+            self.schedule(id);
+        }
+    }
+
+    /// The kernel may take more. Harmless at any time.
+    pub fn handle_writable(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        connection.blocked = false;
+        if !connection.queue.is_empty() {
+            self.dirty.mark(id, connection);
+        }
+    }
+
+    /// The driver's turn ended with more to send to `id`: it comes up again.
+    pub fn send_later(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(id.0) {
+            self.dirty.mark(id, connection);
+        }
+    }
+
+    /// Next thing to do.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Ends every session in its proper way. New connections are refused from now on.
+    pub fn shut_down(&mut self, now: Instant) {
+        self.shutting_down = true;
+        let ids: Vec<ConnectionId> = self.connections.iter().map(|(key, _)| ConnectionId(key)).collect();
+        for id in ids {
+            if let Some(connection) = self.connections.get_mut(id.0)
+                && connection.closing.is_none()
+            {
+                connection.session.shut_down("server shuts down");
+            }
+            self.close(now, id, CloseReason::ShuttingDown);
+        }
+    }
+
+    /// Whether nobody is connected.
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
+    /// Number of connections.
+    pub fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// The hub, to look at.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Bytes that wait to be sent to `id`.
+    pub fn queued_bytes(&self, id: ConnectionId) -> usize {
+        self.connections.get(id.0).map_or(0, |connection| connection.queue.len())
+    }
+
+    fn now_ms(&self, now: Instant) -> u32 {
+        // Wraps after 49 days; only differences are looked at.
+        now.saturating_duration_since(self.epoch).as_millis() as u32
+    }
+
+    fn hub_and_sink(&mut self, now: Instant) -> (&mut Hub, FanOut<'_>) {
+        let now_ms = self.now_ms(now);
+        let sink = FanOut {
+            now,
+            now_ms,
+            chunk_size: self.config.chunk_size,
+            limits: &self.config.queue,
+            connections: &mut self.connections,
+            dirty: &mut self.dirty,
+            usual: None,
+            unusual: Vec::new(),
+        };
+        (&mut self.hub, sink)
+    }
+
+    /// Asks a connection when it wants to be woken; adds an entry only where none comes early enough.
+    fn schedule(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        let Some(deadline) = connection.deadline(&self.config.queue) else { return };
+        if connection.wakes_at.is_none_or(|at| deadline < at) {
+            connection.wakes_at = Some(deadline);
+            self.deadlines.push(deadline, id);
+        }
+    }
+
+    fn wake(&mut self, now: Instant, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        if let Some(closing) = &connection.closing {
+            if closing.until <= now {
+                self.remove(now, id);
+            }
+            return;
+        }
+        if connection.blocked && connection.stall_deadline(&self.config.queue) <= now {
+            let reason = CloseReason::Stalled(self.config.queue.stall_timeout_ms);
+            self.close(now, id, reason);
+            return;
+        }
+        let result = connection.session.handle_timeout(now);
+        self.drain_session(now, id);
+        if let Err(error) = result {
+            self.close(now, id, error.into());
+        }
+    }
+
+    /// Handles a session's events and moves its answers into the queue, in their order.
+    fn drain_session(&mut self, now: Instant, id: ConnectionId) {
+        while let Some(event) = self.connections.get_mut(id.0).and_then(|connection| connection.session.poll_event()) {
+            self.handle_event(now, id, event);
+        }
+        self.take_answers(now, id);
+    }
+
+    fn take_answers(&mut self, now: Instant, id: ConnectionId) {
+        let now_ms = self.now_ms(now);
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        if connection.take_answers(now, now_ms) {
+            self.dirty.mark(id, connection);
+        }
+        let limit = self.config.queue.hard_bytes;
+        if connection.queue.len() > limit {
+            self.close(now, id, CloseReason::QueueFull(limit));
+        }
+    }
+
+    fn handle_event(&mut self, now: Instant, id: ConnectionId, event: Event) {
+        match event {
+            Event::Connected(info) => {
+                if let Some(connection) = self.connections.get(id.0) {
+                    let flash_ver = info.flash_ver.as_deref().unwrap_or("unnamed client");
+                    debug!("{}: {flash_ver} wants {}", connection.peer, info.app);
+                }
+            }
+            Event::Publish { stream_id, path, .. } => self.publish(now, id, stream_id, &path),
+            Event::Play { stream_id, path } => self.play(now, id, stream_id, &path),
+            Event::Audio { stream_id, timestamp, payload } => {
+                let info = tag::audio_info(&payload);
+                self.frame(now, id, stream_id, incoming(FrameKind::Audio, &info, timestamp, payload));
+            }
+            Event::Video { stream_id, timestamp, payload } => {
+                let info = tag::video_info(&payload);
+                self.frame(now, id, stream_id, incoming(FrameKind::Video, &info, timestamp, payload));
+            }
+            Event::Data { stream_id, timestamp, payload, is_metadata } => {
+                let role = if is_metadata { FrameRole::Metadata } else { FrameRole::Passing };
+                let (kind, tracks) = (FrameKind::Data, TrackSet::DEFAULT);
+                let frame = IncomingFrame { kind, role, tracks, timestamp, composition_ms: 0, payload };
+                self.frame(now, id, stream_id, frame);
+            }
+            Event::ClearMetadata { stream_id } => {
+                if let Some(attachment) = self.attachment(id, stream_id) {
+                    self.hub.clear_metadata(attachment.stream, PublisherId(hub_id(id, stream_id)));
+                }
+            }
+            Event::Pause { stream_id, paused } => self.pause(now, id, stream_id, paused),
+            Event::ReceiveAudio { stream_id, wanted } => self.set_wanted(id, stream_id, FrameKind::Audio, wanted),
+            Event::ReceiveVideo { stream_id, wanted } => self.set_wanted(id, stream_id, FrameKind::Video, wanted),
+            Event::Ended { stream_id } => self.detach(now, id, stream_id, Departure::Clean),
+        }
+    }
+
+    fn attachment(&self, id: ConnectionId, message_stream: u32) -> Option<Attachment> {
+        self.connections.get(id.0)?.attachment(message_stream)
+    }
+
+    fn frame(&mut self, now: Instant, id: ConnectionId, message_stream: u32, frame: IncomingFrame) {
+        let Some(attachment) = self.attachment(id, message_stream) else { return };
+        let (hub, mut sink) = self.hub_and_sink(now);
+        hub.frame(now, attachment.stream, PublisherId(hub_id(id, message_stream)), frame, &mut sink);
+    }
+
+    fn publish(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
+        let takeover = self.config.app(&path.app).takeover;
+        let name = hub_name(path);
+        let publisher = PublisherId(hub_id(id, message_stream));
+        let (hub, mut sink) = self.hub_and_sink(now);
+        let granted = hub.publish(now, &name, publisher, &path.query, takeover, &mut sink);
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        match granted {
+            Ok(grant) => {
+                connection.attachments.push(Attachment { message_stream, stream: grant.stream, role: Role::Publisher });
+                connection.session.accept_publish(message_stream);
+                let how = if grant.resumed { "publishes again" } else { "publishes" };
+                info!("{}: {how} {name}", connection.peer);
+                if let Some(evicted) = grant.evicted {
+                    self.evict(now, evicted);
+                }
+            }
+            Err(error) => {
+                warn!("{}: may not publish {name}: {error}", connection.peer);
+                connection.session.reject(message_stream, code::PUBLISH_BAD_NAME, &error.to_string());
+                self.close(now, id, CloseReason::Refused(error.to_string()));
+            }
+        }
+    }
+
+    /// A publisher that lost its stream to a new one has to go.
+    fn evict(&mut self, now: Instant, publisher: PublisherId) {
+        let (id, message_stream) = from_hub_id(publisher.0);
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        connection.detach(message_stream);
+        let reason = CloseReason::TakenOver;
+        connection.session.reject(message_stream, code::PUBLISH_BAD_NAME, &reason.to_string());
+        self.close(now, id, reason);
+    }
+
+    fn play(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
+        let mode = join_mode(path, self.config.app(&path.app).join);
+        let name = hub_name(path);
+        let subscriber = SubscriberId(hub_id(id, message_stream));
+        let subscribed = self.hub.subscribe(&name, subscriber);
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        let Some(stream) = subscribed else {
+            let reason = "too many streams";
+            warn!("{}: may not play {name}: {reason}", connection.peer);
+            connection.session.reject(message_stream, code::PLAY_FAILED, reason);
+            self.close(now, id, CloseReason::Refused(reason.to_owned()));
+            return;
+        };
+        let attachment = Attachment { message_stream, stream, role: Role::Subscriber { mode } };
+        connection.attachments.push(attachment);
+        connection.session.accept_play(message_stream);
+        let waits = if self.hub.is_published(&name) { "plays" } else { "waits for" };
+        info!("{}: {waits} {name}", connection.peer);
+        self.take_answers(now, id);
+        self.join(now, id, attachment, mode);
+    }
+
+    /// Sends a subscriber what it needs to begin with.
+    fn join(&mut self, now: Instant, id: ConnectionId, attachment: Attachment, mode: JoinMode) {
+        let burst = self.hub.burst(attachment.stream, mode);
+        let now_ms = self.now_ms(now);
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        let class = if mode == JoinMode::Gop { Class::Media } else { Class::Join };
+        let message_stream = attachment.message_stream;
+        fanout::push_burst(connection, now, now_ms, self.config.chunk_size, message_stream, &burst, class);
+        if !connection.queue.is_empty() {
+            self.dirty.mark(id, connection);
+        }
+        if burst.has_picture {
+            self.hub.open(attachment.stream, SubscriberId(hub_id(id, message_stream)));
+        }
+    }
+
+    fn pause(&mut self, now: Instant, id: ConnectionId, message_stream: u32, paused: bool) {
+        let Some(attachment) = self.attachment(id, message_stream) else { return };
+        let Role::Subscriber { mode } = attachment.role else { return };
+        let subscriber = SubscriberId(hub_id(id, message_stream));
+        self.hub.set_paused(attachment.stream, subscriber, paused);
+        if !paused {
+            self.take_answers(now, id);
+            self.join(now, id, attachment, mode);
+        }
+    }
+
+    fn set_wanted(&mut self, id: ConnectionId, message_stream: u32, kind: FrameKind, wanted: bool) {
+        if let Some(attachment) = self.attachment(id, message_stream) {
+            self.hub.set_wanted(attachment.stream, SubscriberId(hub_id(id, message_stream)), kind, wanted);
+        }
+    }
+
+    fn detach(&mut self, now: Instant, id: ConnectionId, message_stream: u32, departure: Departure) {
+        let Some(attachment) =
+            self.connections.get_mut(id.0).and_then(|connection| connection.detach(message_stream))
+        else {
+            return;
+        };
+        let number = hub_id(id, message_stream);
+        match attachment.role {
+            Role::Publisher => {
+                let (hub, mut sink) = self.hub_and_sink(now);
+                hub.unpublish(now, attachment.stream, PublisherId(number), departure, &mut sink);
+            }
+            Role::Subscriber { .. } => self.hub.unsubscribe(attachment.stream, SubscriberId(number)),
+        }
+    }
+
+    fn detach_all(&mut self, now: Instant, id: ConnectionId, departure: Departure) {
+        while let Some(attachment) =
+            self.connections.get(id.0).and_then(|connection| connection.attachments.first().copied())
+        {
+            self.detach(now, id, attachment.message_stream, departure);
+        }
+    }
+
+    /// Ends a connection: it leaves the hub at once, what waits for it is still sent.
+    fn close(&mut self, now: Instant, id: ConnectionId, reason: CloseReason) {
+        let departure = match reason {
+            CloseReason::ShuttingDown => Departure::Clean,
+            _ => Departure::Lost,
+        };
+        self.detach_all(now, id, departure);
+        let now_ms = self.now_ms(now);
+        let linger = Duration::from_millis(self.config.queue.linger_ms);
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        if connection.closing.is_some() {
+            return;
+        }
+        // What was dropped here would only delay the last words.
+        connection.queue.drop_waiting(|class| class != Class::Kept);
+        connection.take_answers(now, now_ms);
+        let until = if connection.queue.is_empty() { now } else { now + linger };
+        connection.closing = Some(Box::new(Closing { reason, until, finished: false }));
+        if connection.queue.is_empty() {
+            self.remove(now, id);
+            return;
+        }
+        self.dirty.mark(id, connection);
+        self.schedule(id);
+    }
+
+    /// The last words are out.
+    fn finish(&mut self, id: ConnectionId) {
+        let closing = self.connections.get_mut(id.0).and_then(|connection| connection.closing.as_mut());
+        if let Some(closing) = closing
+            && !std::mem::replace(&mut closing.finished, true)
+        {
+            self.effects.push_back(Effect::ShutdownWrite(id));
+        }
+    }
+
+    fn remove(&mut self, now: Instant, id: ConnectionId) {
+        if let Some(connection) = self.connections.try_remove(id.0)
+            && let Some(closing) = &connection.closing
+        {
+            log_close(now, &connection, &closing.reason);
+            self.effects.push_back(Effect::Close(id, closing.reason.clone()));
+        }
+    }
+}
+
+/// The name under which publishers and players meet. The virtual host is left out: a publisher on the same machine says
+/// `localhost` where players elsewhere say an address.
+fn hub_name(path: &StreamPath) -> String {
+    format!("{}/{}", path.app, path.stream)
+}
+
+/// `?join=edge|gop|key`, and `?gop=0` as other servers have it.
+fn join_mode(path: &StreamPath, default: JoinMode) -> JoinMode {
+    if let Some(mode) = path.query_value("join").as_deref().and_then(JoinMode::parse) {
+        return mode;
+    }
+    match path.query_value("gop").as_deref() {
+        Some("0") => JoinMode::Key,
+        _ => default,
+    }
+}
+
+fn incoming(kind: FrameKind, info: &tag::TagInfo, timestamp: u32, payload: Bytes) -> IncomingFrame {
+    IncomingFrame {
+        kind,
+        role: info.role,
+        tracks: info.tracks,
+        timestamp,
+        composition_ms: info.composition_ms,
+        payload,
+    }
+}
+
+fn log_close(now: Instant, connection: &Connection, reason: &CloseReason) {
+    let seconds = now.saturating_duration_since(connection.opened_at).as_secs_f64();
+    let Connection { peer, bytes_in, bytes_out, dropped, .. } = connection;
+    info!("{peer}: {reason} (after {seconds:.1} s, {bytes_in} bytes in, {bytes_out} out, {dropped} messages dropped)");
+}

@@ -20,10 +20,10 @@ use bytes::Bytes;
 use slab::Slab;
 use thiserror::Error;
 
-pub use self::join::{Burst, JoinMode};
+pub use self::join::Burst;
 use self::stream::{Publisher, Stream};
 pub use self::timeline::START_MS;
-use crate::config::{HubLimits, Takeover};
+use crate::config::{HubLimits, JoinMode, Takeover};
 use crate::media::{Frame, FrameKind, FrameRole, TrackSet};
 
 /// A stream of this hub. Valid while its publisher or a subscriber of it stays.
@@ -233,10 +233,10 @@ impl Hub {
         }
     }
 
-    /// The subscriber paused: it gets headers only.
-    pub fn close(&mut self, stream_id: StreamId, id: SubscriberId) {
+    /// The subscriber wants nothing for now, or goes on: then send it a burst as for one who joins.
+    pub fn set_paused(&mut self, stream_id: StreamId, id: SubscriberId, paused: bool) {
         if let Some(stream) = self.streams.get_mut(stream_id.0) {
-            stream.close(id);
+            stream.set_paused(id, paused);
         }
     }
 

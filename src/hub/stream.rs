@@ -5,10 +5,10 @@
 use std::time::{Duration, Instant};
 
 use super::cache::{GopCache, Headers, is_coded_video};
-use super::join::{self, Burst, JoinMode};
+use super::join::{self, Burst};
 use super::timeline::Timeline;
 use super::{Delivery, PublisherId, Sink, SubscriberId};
-use crate::config::CacheLimits;
+use crate::config::{CacheLimits, JoinMode};
 use crate::media::{Frame, FrameKind, FrameRole};
 
 /// The publisher of a stream, while there is one.
@@ -31,6 +31,7 @@ struct Subscriber {
     video_open: bool,
     wants_audio: bool,
     wants_video: bool,
+    paused: bool,
     /// Was told that the stream ended.
     ended: bool,
 }
@@ -117,6 +118,7 @@ impl Stream {
             video_open: false,
             wants_audio: true,
             wants_video: true,
+            paused: false,
             ended: false,
         });
     }
@@ -142,9 +144,10 @@ impl Stream {
         }
     }
 
-    /// `id` gets nothing until a frame comes on which a player can begin.
-    pub(super) fn close(&mut self, id: SubscriberId) {
+    /// A paused subscriber gets headers only, so that it can go on at any time.
+    pub(super) fn set_paused(&mut self, id: SubscriberId, paused: bool) {
         if let Some(subscriber) = self.subscriber(id) {
+            subscriber.paused = paused;
             subscriber.audio_open = false;
             subscriber.video_open = false;
         }
@@ -223,6 +226,7 @@ impl Subscriber {
     fn takes(&mut self, frame: &Frame, begins_group: bool, has_video: bool) -> bool {
         match (frame.role, frame.kind) {
             (FrameRole::Header(_) | FrameRole::Metadata, _) => true,
+            _ if self.paused => false,
             (_, FrameKind::Video) => {
                 if begins_group {
                     self.audio_open = true;

@@ -1,0 +1,123 @@
+//! One connection without its socket.
+//!
+//! Owns: session, send queue, and what the connection is in the hub. Does not know other connections.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::close::CloseReason;
+use super::queue::{Class, SendQueue};
+use crate::config::{JoinMode, QueueLimits};
+use crate::hub::StreamId;
+use crate::rtmp::server::ServerSession;
+
+/// What a message stream of a connection is in the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Publisher,
+    Subscriber { mode: JoinMode },
+}
+
+/// A message stream that publishes or plays.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Attachment {
+    /// Message stream id.
+    pub(super) message_stream: u32,
+    pub(super) stream: StreamId,
+    pub(super) role: Role,
+}
+
+/// A connection that says goodbye: nothing more is read, what waits is still sent.
+#[derive(Debug)]
+pub(super) struct Closing {
+    pub(super) reason: CloseReason,
+    pub(super) until: Instant,
+    /// All was sent and the peer was told so; now it has to close its side.
+    pub(super) finished: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) queue: SendQueue,
+    /// Stands in the list of connections that have something to send.
+    pub(super) dirty: bool,
+    /// The kernel took less than it was given: wait for it to become writable.
+    pub(super) blocked: bool,
+    /// When the queue last moved, or began to fill.
+    pub(super) progress_at: Instant,
+    pub(super) session: Box<ServerSession>,
+    pub(super) attachments: Vec<Attachment>,
+    pub(super) closing: Option<Box<Closing>>,
+    /// The earliest entry in the engine's deadlines.
+    pub(super) wakes_at: Option<Instant>,
+    pub(super) peer: SocketAddr,
+    pub(super) opened_at: Instant,
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+    /// Messages dropped because the peer was too slow.
+    pub(super) dropped: u64,
+}
+
+impl Connection {
+    pub(super) fn new(now: Instant, peer: SocketAddr, session: ServerSession) -> Self {
+        Connection {
+            queue: SendQueue::default(),
+            dirty: false,
+            blocked: false,
+            progress_at: now,
+            session: Box::new(session),
+            attachments: Vec::new(),
+            closing: None,
+            wakes_at: None,
+            peer,
+            opened_at: now,
+            bytes_in: 0,
+            bytes_out: 0,
+            dropped: 0,
+        }
+    }
+
+    pub(super) fn attachment(&self, message_stream: u32) -> Option<Attachment> {
+        self.attachments.iter().find(|attachment| attachment.message_stream == message_stream).copied()
+    }
+
+    pub(super) fn detach(&mut self, message_stream: u32) -> Option<Attachment> {
+        let index = self.attachments.iter().position(|attachment| attachment.message_stream == message_stream)?;
+        Some(self.attachments.swap_remove(index))
+    }
+
+    /// Moves the session's answers into the queue. `true`: there were some.
+    pub(super) fn take_answers(&mut self, now: Instant, now_ms: u32) -> bool {
+        let mut any = false;
+        while let Some(bytes) = self.session.poll_output() {
+            self.note_push(now);
+            self.queue.push(now_ms, Class::Kept, bytes);
+            any = true;
+        }
+        any
+    }
+
+    /// To be called before each push: the time without progress counts from the first waiting byte.
+    pub(super) fn note_push(&mut self, now: Instant) {
+        if self.queue.is_empty() {
+            self.progress_at = now;
+        }
+    }
+
+    /// When this connection wants to be woken.
+    pub(super) fn deadline(&self, limits: &QueueLimits) -> Option<Instant> {
+        if let Some(closing) = &self.closing {
+            return Some(closing.until);
+        }
+        let session = self.session.poll_timeout();
+        let stall = self.blocked.then(|| self.stall_deadline(limits));
+        match (session, stall) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    pub(super) fn stall_deadline(&self, limits: &QueueLimits) -> Instant {
+        self.progress_at + Duration::from_millis(limits.stall_timeout_ms)
+    }
+}

@@ -1,0 +1,205 @@
+//! What waits to be sent to one connection.
+//!
+//! Owns: the order of bytes, what was sent of them, how far behind the peer is, and dropping whole messages. Does not
+//! know sockets, nor what a message says.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::Bytes;
+
+/// What may be dropped, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Answers, headers, metadata: never dropped.
+    Kept,
+    /// Audio and video: dropped where the peer is too far behind.
+    Media,
+    /// Pictures of an instant join: also dropped once a key frame comes that makes them needless.
+    Join,
+}
+
+#[derive(Debug)]
+struct Entry {
+    bytes: Bytes,
+    /// Milliseconds on the engine's clock.
+    queued_ms: u32,
+    class: Class,
+    /// Whether a message begins here; a message of several entries is kept or dropped whole.
+    begins: bool,
+}
+
+/// A queue of shared bytes. Never copies them; holds no memory while empty for long.
+#[derive(Debug, Default)]
+pub struct SendQueue {
+    entries: VecDeque<Entry>,
+    /// Bytes of the first entry that were sent already.
+    sent: usize,
+    /// Bytes not sent yet.
+    bytes: usize,
+}
+
+/// An empty queue keeps room for so many entries and gives the rest back.
+const KEPT_CAPACITY: usize = 16;
+
+impl SendQueue {
+    /// Appends the first bytes of a message.
+    pub fn push(&mut self, now_ms: u32, class: Class, bytes: Bytes) {
+        self.push_entry(Entry { bytes, queued_ms: now_ms, class, begins: true });
+    }
+
+    /// Appends more bytes of the message begun last.
+    pub fn push_more(&mut self, now_ms: u32, class: Class, bytes: Bytes) {
+        self.push_entry(Entry { bytes, queued_ms: now_ms, class, begins: false });
+    }
+
+    fn push_entry(&mut self, entry: Entry) {
+        if !entry.bytes.is_empty() {
+            self.bytes += entry.bytes.len();
+            self.entries.push_back(entry);
+        }
+    }
+
+    /// Bytes not sent yet.
+    pub fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether all was sent.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How long the oldest bytes have waited, in milliseconds.
+    pub fn lag_ms(&self, now_ms: u32) -> u32 {
+        self.entries.front().map_or(0, |entry| now_ms.wrapping_sub(entry.queued_ms))
+    }
+
+    /// Puts the bytes to be sent next into `slices`; says how many slices are filled.
+    pub fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut sent = self.sent;
+        let mut filled = 0;
+        for (slice, entry) in slices.iter_mut().zip(&self.entries) {
+            *slice = IoSlice::new(entry.bytes.get(sent..).unwrap_or_default());
+            sent = 0;
+            filled += 1;
+        }
+        filled
+    }
+
+    /// The peer took the next `count` bytes.
+    pub fn advance(&mut self, count: usize) {
+        self.bytes = self.bytes.saturating_sub(count);
+        self.sent += count;
+        while let Some(entry) = self.entries.front() {
+            if self.sent < entry.bytes.len() {
+                return;
+            }
+            self.sent -= entry.bytes.len();
+            self.entries.pop_front();
+        }
+        if self.entries.capacity() > KEPT_CAPACITY {
+            self.entries = VecDeque::new();
+        }
+    }
+
+    /// Drops every message of a droppable `class` that was not begun to be sent. Says how many.
+    pub fn drop_waiting(&mut self, droppable: impl Fn(Class) -> bool) -> usize {
+        // The message in front has begun once a byte of it is out, or once its first entry is.
+        let mut begun = self.sent > 0 || self.entries.front().is_some_and(|entry| !entry.begins);
+        let mut first = true;
+        let mut dropped = 0;
+        let mut dropped_bytes = 0;
+        self.entries.retain(|entry| {
+            if entry.begins && !first {
+                begun = false;
+            }
+            first = false;
+            let keep = begun || !droppable(entry.class);
+            if !keep {
+                dropped += usize::from(entry.begins);
+                dropped_bytes += entry.bytes.len();
+            }
+            keep
+        });
+        self.bytes -= dropped_bytes;
+        dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(queue: &SendQueue) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); 16];
+        let filled = queue.fill(&mut slices);
+        slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect()
+    }
+
+    fn queue(messages: &[(Class, &'static [&'static [u8]])]) -> SendQueue {
+        let mut queue = SendQueue::default();
+        for (class, pieces) in messages {
+            for (index, piece) in pieces.iter().enumerate() {
+                if index == 0 {
+                    queue.push(0, *class, Bytes::from_static(piece));
+                } else {
+                    queue.push_more(0, *class, Bytes::from_static(piece));
+                }
+            }
+        }
+        queue
+    }
+
+    #[test]
+    fn bytes_come_out_in_order_at_every_split() {
+        for step in 1..=9 {
+            let mut queue = queue(&[(Class::Kept, &[b"ab", b"c"]), (Class::Media, &[b"def"]), (Class::Join, &[b"ghi"])]);
+            let mut got = Vec::new();
+            while !queue.is_empty() {
+                let waiting = all(&queue);
+                assert_eq!(waiting.len(), queue.len());
+                let taken = step.min(waiting.len());
+                got.extend_from_slice(&waiting[..taken]);
+                queue.advance(taken);
+            }
+            assert_eq!(got, b"abcdefghi");
+            assert_eq!(queue.len(), 0);
+        }
+    }
+
+    #[test]
+    fn a_message_that_has_begun_is_never_dropped() {
+        for sent in 0..4 {
+            let mut queue =
+                queue(&[(Class::Media, &[b"ab", b"cd"]), (Class::Kept, &[b"-"]), (Class::Media, &[b"ef", b"gh"])]);
+            queue.advance(sent);
+            let dropped = queue.drop_waiting(|class| class == Class::Media);
+            let expected: &[u8] = if sent == 0 { b"-" } else { &b"abcd-"[sent..] };
+            assert_eq!(all(&queue), expected, "after {sent} bytes");
+            assert_eq!(queue.len(), expected.len());
+            assert_eq!(dropped, if sent == 0 { 2 } else { 1 });
+        }
+    }
+
+    #[test]
+    fn lag_is_the_age_of_the_oldest_bytes() {
+        let mut queue = SendQueue::default();
+        assert_eq!(queue.lag_ms(50), 0);
+        queue.push(u32::MAX, Class::Media, Bytes::from_static(b"a"));
+        queue.push(9, Class::Media, Bytes::from_static(b"b"));
+        assert_eq!(queue.lag_ms(9), 10);
+        queue.advance(1);
+        assert_eq!(queue.lag_ms(12), 3);
+    }
+
+    #[test]
+    fn an_empty_queue_gives_its_memory_back() {
+        let mut queue = SendQueue::default();
+        for _ in 0..1000 {
+            queue.push(0, Class::Media, Bytes::from_static(b"a"));
+        }
+        queue.advance(1000);
+        assert!(queue.entries.capacity() <= KEPT_CAPACITY);
+    }
+}
