@@ -1,0 +1,120 @@
+//! `connect` (7.2.1.1): what the client says of itself and what it is told of this server.
+
+use super::{ConnectInfo, Event, ServerSession, SessionError, status};
+use crate::rtmp::amf0::{Value, ValueRef};
+use crate::rtmp::command::Command;
+use crate::rtmp::message::{BandwidthLimit, ControlMessage};
+use crate::rtmp::path::{PathError, StreamPath};
+
+/// What Flash Media Server calls itself: some clients turn features off for what they do not know.
+const SERVER_VERSION: &str = "FMS/3,5,7,7009";
+/// Set of features that goes with that version.
+const SERVER_CAPABILITIES: f64 = 31.0;
+
+/// `capsEx` (Enhanced RTMP v2): multitrack 2, ModEx 4, nanosecond offsets 8, all forwarded as they came. Not
+/// reconnect (1): this server asks nobody to reconnect.
+const CAPS_EX: f64 = 14.0;
+/// `FourCcInfoMask.CanForward` (Enhanced RTMP v2).
+const CAN_FORWARD: f64 = 4.0;
+
+/// The parts of `connect` from which the names of streams are made.
+#[derive(Debug)]
+pub(super) struct ConnectNames {
+    app: Box<str>,
+    tc_url: Option<Box<str>>,
+    /// For `publish` and `play` without a name; see [`name_in_swf_url`].
+    spare_name: Option<Box<str>>,
+}
+
+impl ConnectNames {
+    /// The canonical name of what `publish` or `play` calls `name`.
+    pub(super) fn resolve(&self, name: &str) -> Result<StreamPath, PathError> {
+        let spare_name = self.spare_name.as_deref().unwrap_or("");
+        let name = if name.is_empty() { spare_name } else { name };
+        StreamPath::resolve(self.tc_url.as_deref(), &self.app, name)
+    }
+}
+
+impl ServerSession {
+    pub(super) fn connect(&mut self, command: &Command) -> Result<(), SessionError> {
+        if self.names.is_some() {
+            return Err(self.out_of_order(command));
+        }
+        let object = command.object.view();
+        let info = connect_info(object);
+        let spare_name = name_in_swf_url(object, info.tc_url.as_deref());
+        self.names = Some(Box::new(ConnectNames {
+            app: info.app.as_str().into(),
+            tc_url: info.tc_url.as_deref().map(Into::into),
+            spare_name: spare_name.map(Into::into),
+        }));
+        let window_bytes = self.config.limits.window_bytes;
+        let limit = BandwidthLimit::Dynamic;
+        self.answers.control(ControlMessage::WindowAcknowledgementSize(window_bytes));
+        self.answers.control(ControlMessage::SetPeerBandwidth { window_bytes, limit });
+        // Before the result: some clients cannot put an answer together that is split over chunks.
+        self.answers.set_chunk_size(self.config.chunk_size);
+        let encoding = object.member("objectEncoding").and_then(ValueRef::as_number);
+        let asks_amf3 = encoding.is_some_and(|encoding| (encoding - 3.0).abs() < 0.5);
+        let id = command.transaction_id;
+        self.answers.result(id, properties(), connected_status(asks_amf3));
+        self.events.push_back(Event::Connected(info));
+        Ok(())
+    }
+}
+
+/// The properties of this server in the answer.
+fn properties() -> Value {
+    let any = || Value::object([("*", Value::Number(CAN_FORWARD))]);
+    Value::object([
+        ("fmsVer", Value::string(SERVER_VERSION)),
+        ("capabilities", Value::Number(SERVER_CAPABILITIES)),
+        ("mode", Value::Number(1.0)),
+        ("capsEx", Value::Number(CAPS_EX)),
+        ("videoFourCcInfoMap", any()),
+        ("audioFourCcInfoMap", any()),
+    ])
+}
+
+/// The information object of the answer. Encoding 3 allows both kinds of messages (Enhanced RTMP v2, "Action Message
+/// Format"): a client that asks for it may send AMF3, and goes on getting AMF0.
+fn connected_status(amf3: bool) -> Value {
+    let mut info = status("status", "NetConnection.Connect.Success", "Connection succeeded.");
+    if let Value::Object(members) = &mut info {
+        let encoding = if amf3 { 3.0 } else { 0.0 };
+        members.push(("objectEncoding".to_owned(), Value::Number(encoding)));
+    }
+    info
+}
+
+fn connect_info(object: ValueRef<'_>) -> ConnectInfo {
+    let text = |name| object.member(name).and_then(ValueRef::as_str);
+    let listed = object.member("fourCcList").into_iter().flat_map(ValueRef::elements);
+    let mapped = ["videoFourCcInfoMap", "audioFourCcInfoMap"]
+        .into_iter()
+        .filter_map(|name| object.member(name))
+        .flat_map(ValueRef::entries);
+    let four_ccs = listed.filter_map(ValueRef::as_str).chain(mapped.map(|(four_cc, _)| four_cc));
+    // A cast of a float keeps to the range of the integer.
+    let caps_ex = object.member("capsEx").and_then(ValueRef::as_number).unwrap_or(0.0) as u32;
+    ConnectInfo {
+        app: text("app").unwrap_or("").to_owned(),
+        tc_url: text("tcUrl").or_else(|| text("tcurl")).map(|url| unquoted(url).to_owned()),
+        flash_ver: text("flashVer").map(ToOwned::to_owned),
+        caps_ex,
+        four_ccs: four_ccs.map(ToOwned::to_owned).collect(),
+    }
+}
+
+/// Some encoders put quotes around `tcUrl`.
+fn unquoted(text: &str) -> &str {
+    text.trim_matches(['\'', '"'])
+}
+
+/// Some encoders leave the name out of `publish` and put it at the end of `swfUrl`, which is `tcUrl` otherwise.
+fn name_in_swf_url<'a>(object: ValueRef<'a>, tc_url: Option<&str>) -> Option<&'a str> {
+    let swf_url = unquoted(object.member("swfUrl")?.as_str()?);
+    let tc_url = tc_url?.trim_end_matches('/');
+    let name = swf_url.strip_prefix(tc_url)?.strip_prefix('/')?;
+    (!tc_url.is_empty() && !name.is_empty()).then_some(name)
+}
