@@ -24,6 +24,9 @@ use crate::rtmp::message::{chunk_stream_id, type_id};
 /// The message stream that nearly every player plays on: `createStream` gives it first.
 const USUAL_MESSAGE_STREAM: u32 = 1;
 
+/// Room for the headers of one message in few chunks.
+const HEAD_BYTES: usize = 16;
+
 /// The number by which the hub knows a message stream of a connection.
 pub(super) fn hub_id(connection: ConnectionId, message_stream: u32) -> u64 {
     (connection.0 as u64) << 32 | u64::from(message_stream)
@@ -132,7 +135,7 @@ pub(super) fn push_burst(
     picture_class: Class,
 ) {
     connection.note_push(now);
-    let mut heads = BytesMut::new();
+    let mut heads = BytesMut::with_capacity(burst.frames.len() * HEAD_BYTES);
     for frame in &burst.frames {
         let class = if frame.is_coded() { picture_class } else { Class::Kept };
         let payload = match frame.kind {

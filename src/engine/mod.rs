@@ -250,6 +250,11 @@ impl Engine {
         self.connections.is_empty()
     }
 
+    /// Whether `id` publishes or plays: the exchange of commands, where each waits for the last, is over.
+    pub fn is_settled(&self, id: ConnectionId) -> bool {
+        self.connections.get(id.0).is_none_or(|connection| !connection.attachments.is_empty())
+    }
+
     /// Number of connections.
     pub fn connection_count(&self) -> usize {
         self.connections.len()

@@ -2,7 +2,7 @@
 //!
 //! Owns: the strict form in which this server writes. Does not choose chunk streams or chunk sizes.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{EXTENDED, MAX_MESSAGE_LEN};
 use crate::wire::put_u24;
@@ -30,18 +30,43 @@ pub fn encode_message(
     let payload = payload.get(..MAX_MESSAGE_LEN).unwrap_or(payload);
     let (first, rest) = payload.split_at(payload.len().min(chunk_size.max(1)));
 
-    put_basic_header(out, 0, chunk_stream_id);
-    put_u24(out, timestamp.min(EXTENDED));
-    put_u24(out, u32::try_from(payload.len()).unwrap_or(EXTENDED));
-    out.put_u8(type_id);
-    out.put_u32_le(stream_id);
-    put_extended_timestamp(out, timestamp);
+    put_message_header(out, chunk_stream_id, timestamp, payload.len(), type_id, stream_id);
     out.put_slice(first);
 
     for chunk in rest.chunks(chunk_size.max(1)) {
         put_basic_header(out, 3, chunk_stream_id);
         put_extended_timestamp(out, timestamp);
         out.put_slice(chunk);
+    }
+}
+
+/// The same bytes as [`encode_message`], handed to `piece` one after the other without copying `payload`: headers are
+/// cut from `heads`, which may be used for many messages, and the rest shares `payload`.
+#[allow(clippy::too_many_arguments, reason = "the fields of a message header, as in encode_message, and two ends")]
+pub fn encode_shared(
+    heads: &mut BytesMut,
+    chunk_size: usize,
+    chunk_stream_id: u32,
+    timestamp: u32,
+    type_id: u8,
+    stream_id: u32,
+    payload: &Bytes,
+    mut piece: impl FnMut(Bytes),
+) {
+    let payload = payload.slice(..payload.len().min(MAX_MESSAGE_LEN));
+    let chunk_size = chunk_size.max(1);
+    put_message_header(heads, chunk_stream_id, timestamp, payload.len(), type_id, stream_id);
+    let mut start = 0;
+    loop {
+        piece(heads.split().freeze());
+        let end = (start + chunk_size).min(payload.len());
+        piece(payload.slice(start..end));
+        start = end;
+        if start == payload.len() {
+            return;
+        }
+        put_basic_header(heads, 3, chunk_stream_id);
+        put_extended_timestamp(heads, timestamp);
     }
 }
 
@@ -61,6 +86,23 @@ pub fn encoded_len(
     };
     let extended = if timestamp >= EXTENDED { 4 } else { 0 };
     MESSAGE_HEADER_LEN + payload_len + chunks * (basic_header + extended)
+}
+
+/// Writes the headers of a type 0 chunk (5.3.1.2.1).
+fn put_message_header(
+    out: &mut BytesMut,
+    chunk_stream_id: u32,
+    timestamp: u32,
+    payload_len: usize,
+    type_id: u8,
+    stream_id: u32,
+) {
+    put_basic_header(out, 0, chunk_stream_id);
+    put_u24(out, timestamp.min(EXTENDED));
+    put_u24(out, u32::try_from(payload_len).unwrap_or(EXTENDED));
+    out.put_u8(type_id);
+    out.put_u32_le(stream_id);
+    put_extended_timestamp(out, timestamp);
 }
 
 /// Writes the chunk basic header in its shortest form (5.3.1.1).

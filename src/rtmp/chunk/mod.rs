@@ -9,7 +9,7 @@ mod encoder;
 mod tests;
 
 pub use decoder::{ChunkDecoder, ChunkError, ChunkLimits};
-pub use encoder::{encode_message, encoded_len};
+pub use encoder::{encode_message, encode_shared, encoded_len};
 
 /// Chunk size of both directions until Set Chunk Size says otherwise, in bytes (5.4.1).
 pub const DEFAULT_CHUNK_SIZE: usize = 128;

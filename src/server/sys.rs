@@ -1,0 +1,91 @@
+//! Every call that differs between platforms, and all `unsafe` of this crate.
+//!
+//! Owns: socket options that `mio` does not have, and the limit on descriptors. Does not know what they are for.
+#![allow(unsafe_code, reason = "socket options and limits that no safe wrapper in use offers")]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+
+/// Unsent bytes that the kernel holds for one socket before it says "not writable". Above it bytes wait in our queue,
+/// where they can be dropped; below it a key frame takes many calls.
+const NOTSENT_LOWAT_BYTES: libc::c_int = 256 * 1024;
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Options for a listener; Linux gives them to each accepted socket, so that accepting one takes no further call.
+///
+/// # Errors
+/// The first option that the kernel refuses.
+pub(super) fn prepare_listener(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set_stream_options(socket)
+}
+
+/// Options for an accepted socket, where the listener's are not inherited.
+///
+/// # Errors
+/// The first option that the kernel refuses.
+pub(super) fn prepare_accepted(socket: BorrowedFd<'_>) -> io::Result<()> {
+    if cfg!(target_os = "linux") { Ok(()) } else { set_stream_options(socket) }
+}
+
+fn set_stream_options(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let reference = SockRef::from(&socket);
+    reference.set_tcp_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+    reference.set_tcp_keepalive(&keepalive)?;
+    set_option(socket, libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
+}
+
+/// Acknowledges what arrived at once: a client that uses Nagle's algorithm waits for it before it sends its next
+/// command. The kernel forgets this soon, so it is called after each read of the first exchange.
+pub(super) fn acknowledge_now(socket: BorrowedFd<'_>) {
+    #[cfg(target_os = "linux")]
+    // Only speed is lost where this fails.
+    let _ = set_option(socket, libc::IPPROTO_TCP, libc::TCP_QUICKACK, 1);
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
+}
+
+fn set_option(socket: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the descriptor is borrowed and open, `value` lives over the call and `len` is its size.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Raises the number of descriptors this process may have to what the system allows. Says how many that is.
+///
+/// # Errors
+/// What the system answered.
+pub(super) fn raise_descriptor_limit() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid place for the answer.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let wanted = libc::rlimit { rlim_cur: highest_descriptor_limit(limit.rlim_max), rlim_max: limit.rlim_max };
+    // SAFETY: `wanted` is a valid limit that is only read.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const wanted) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(wanted.rlim_cur)
+}
+
+#[cfg(target_os = "macos")]
+fn highest_descriptor_limit(hard: libc::rlim_t) -> libc::rlim_t {
+    // macOS says "unlimited" and then refuses more than this.
+    hard.min(libc::OPEN_MAX as libc::rlim_t)
+}
+
+#[cfg(not(target_os = "macos"))]
+fn highest_descriptor_limit(hard: libc::rlim_t) -> libc::rlim_t {
+    hard
+}
+
+/// Whether `error` says that no descriptor is left.
+pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
