@@ -103,12 +103,8 @@ impl Answers {
     }
 
     fn command(&mut self, stream_id: u32, name: &str, id: f64, object: Value, value: Value) {
-        let command = Command {
-            name: name.to_owned(),
-            transaction_id: id,
-            object,
-            arguments: vec![value],
-        };
+        let command =
+            Command { name: name.to_owned(), transaction_id: id, object, arguments: vec![value] };
         let mut body = BytesMut::new();
         command.encode(&mut body);
         self.message(chunk_stream_id::COMMAND, type_id::COMMAND_AMF0, stream_id, &body);

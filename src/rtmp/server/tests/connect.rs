@@ -59,7 +59,10 @@ fn the_result_is_in_one_chunk() {
     let output = peer.session.poll_output().expect("answers");
     let body = output.len() - (16 + 17 + 16 + 12);
     assert!(body > 128, "it would not have fitted before Set Chunk Size");
-    assert_eq!(output[16 + 17 + 16 + 4..][..3], u32::try_from(body).expect("small").to_be_bytes()[1..]);
+    assert_eq!(
+        output[16 + 17 + 16 + 4..][..3],
+        u32::try_from(body).expect("small").to_be_bytes()[1..]
+    );
 }
 
 #[test]
@@ -67,7 +70,10 @@ fn the_answer_to_connect_has_the_transaction_id_and_says_success() {
     let mut peer = Peer::new();
     peer.handshake();
     peer.try_command(0, "connect", 5.0, Value::Null, &[]).expect("connect");
-    assert_eq!(peer.said().last().expect("answer"), "_result 5 status NetConnection.Connect.Success");
+    assert_eq!(
+        peer.said().last().expect("answer"),
+        "_result 5 status NetConnection.Connect.Success"
+    );
 }
 
 #[test]
@@ -83,7 +89,11 @@ fn the_answer_says_what_enhanced_rtmp_can_pass_through() {
     let answer = answer(None);
     let number = |value: Option<ValueRef<'_>>| value.and_then(ValueRef::as_number);
     let properties = answer.object.view();
-    assert_eq!(number(properties.member("capsEx")), Some(14.0), "multitrack, ModEx, nano; not reconnect");
+    assert_eq!(
+        number(properties.member("capsEx")),
+        Some(14.0),
+        "multitrack, ModEx, nano; not reconnect"
+    );
     for name in ["videoFourCcInfoMap", "audioFourCcInfoMap"] {
         let map = properties.member(name).expect(name);
         assert_eq!(number(map.member("*")), Some(4.0), "{name}: can forward any");
