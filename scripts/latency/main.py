@@ -7,7 +7,8 @@ drawn.
           the whole picture is right, not only what moved since the player joined
   p50 p90 delay while playing: the wall clock minus the clock that is shown, over all looks at the
           screen (200 a second) from 2 s after the first clean picture on. It holds everything from
-          drawing the picture to the screen: encoding, too (some 20 ms; B-frames: 2 pictures more).
+          drawing the picture to the screen, so also what the publisher takes: some 0.1 s, most of it
+          the muxer's wait for the sound of the same time; with B-frames 2 pictures more.
   shown   different pictures shown per second in that time
   broken  share of the looks since the first clean picture that showed a damaged picture
   log     errors and warnings in the player's log
@@ -71,8 +72,12 @@ class Publisher:
         self._program.stop()
 
 
-def look(source, began, options, player_ended):
-    """Looks at the picture until it has been watched long enough: (time, clock, clean, texture) rows."""
+def look(source, began, wait_s, watch_s, player_ended):
+    """Looks at the picture, at most `wait_s` for a clean one and `watch_s` from there on.
+
+    Returns a row per look: the time, the clock that is shown or None, whether the whole picture is
+    clean, whether its unchanging part is right.
+    """
     looks = []
     first_clean = None
     last_units = None
@@ -88,7 +93,7 @@ def look(source, began, options, player_ended):
             last_units = units
             if clean and first_clean is None:
                 first_clean = now
-        end = began + options.wait if first_clean is None else first_clean + options.seconds
+        end = began + wait_s if first_clean is None else first_clean + watch_s
         if now > end or player_ended():
             return looks
         time.sleep(max(0.0, now + LOOK_EVERY_S - time.time()))
@@ -126,23 +131,40 @@ def save_shot(pixels, path):
     subprocess.run(command, input=pixels[:, :, :3].tobytes(), check=True, timeout=20)
 
 
+def start_player(player, url, screen, folder):
+    """The running player, and where its picture is seen."""
+    command = player.command_line(url)
+    if player.not_as_root and os.geteuid() == 0:
+        command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *command]
+    home = os.path.join(folder, f"home-{player.name}")
+    os.makedirs(home, exist_ok=True)
+    os.chmod(home, 0o777)  # whoever the player runs as
+    env = {"DISPLAY": screen.display, "HOME": home, **player.env}
+    if not player.to_pipe:
+        return Program(player.name, command, folder, env), screen
+    program = Program(player.name, command, folder, env, stdout=subprocess.PIPE)
+    return program, Pipe(program.process.stdout)
+
+
+def warm_up(player, url, screen, options, folder):
+    """One join that does not count: it fills the player's caches and the system's."""
+    program, source = start_player(player, url, screen, folder)
+    try:
+        look(source, time.time(), options.gop + 2, 0, program.has_ended)
+    finally:
+        program.stop()
+
+
 def join(player, moment_s, publisher, screen, url, options, folder):
     """One join: the row of the table."""
     screen.clear()
     time.sleep(max(0.0, publisher.next_key_frame() + moment_s - time.time()))
     if not screen.is_blank():
         raise RuntimeError("something else draws on the screen")
-    command = player.command_line(url)
-    if player.not_as_root and os.geteuid() == 0:
-        command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *command]
-    env = {"DISPLAY": screen.display, "HOME": folder, **player.env}
-    source = Pipe() if player.to_pipe else screen
     began = time.time()
-    program = Program(player.name, command, folder, env, **({"stdout": subprocess.PIPE} if player.to_pipe else {}))
+    program, source = start_player(player, url, screen, folder)
     try:
-        if player.to_pipe:
-            source.follow(program.process.stdout)
-        looks = look(source, began, options, program.has_ended)
+        looks = look(source, began, options.wait, options.seconds, program.has_ended)
         log = program.log()  # before it is killed: its last words are about that
         ended = program.has_ended()
         if options.shots:
@@ -197,6 +219,7 @@ def measure(options, folder, cleanup):
     publisher.next_key_frame()
     rows = []
     for player in options.player:
+        warm_up(player, url, screen, options, folder)
         for moment_s in options.moments:
             rows.append(join(player, moment_s, publisher, screen, url, options, folder))
             print(table_line(rows[-1]), flush=True)
@@ -253,7 +276,7 @@ def main():
         signal.signal(number, lambda *_: sys.exit(1))
     cleanup = []
     with tempfile.TemporaryDirectory(prefix="latency-") as folder:
-        os.chmod(folder, 0o777)  # it is the player's home, whoever the player runs as
+        os.chmod(folder, 0o755)
         try:
             rows = measure(options, folder, cleanup)
         finally:

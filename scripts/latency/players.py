@@ -20,6 +20,7 @@ class Player:
     packages: str  # Debian packages that bring it
     command: tuple  # the address comes last unless "URL" stands in it
     levels: tuple  # regular expressions: an error line, a warning line
+    ours: str = "$^"  # regular expression: lines that come from how this program runs the player
     env: dict = field(default_factory=dict)
     to_pipe: bool = False  # writes raw bgr24 pictures to standard output, has no window
     not_as_root: bool = False
@@ -33,6 +34,7 @@ class Player:
     def complaints(self, log):
         """The error lines and the warning lines of a log."""
         lines = [line.strip() for line in re.split(r"[\r\n]+", log)]
+        lines = [line for line in lines if not re.search(self.ours, line)]
         return tuple([line for line in lines if re.search(level, line)] for level in self.levels)
 
 
@@ -42,7 +44,8 @@ _FFPLAY = dict(
     env={"SDL_AUDIODRIVER": "dummy"},
 )
 # Without a graphics card, mpv's default output and VLC's would draw with OpenGL on the processor.
-_MPV = dict(packages="mpv", levels=_MPV_LEVELS)
+_MPV = dict(packages="mpv", levels=_MPV_LEVELS, ours=r"legacy VO")
+_VLC_OUTPUTS = ("--vout=xcb_x11", "--aout=adummy")
 _MPV_OPTIONS = ("--vo=x11", "--ao=null", "--no-terminal", "--log-file=/dev/stdout")
 
 PLAYERS = [
@@ -61,8 +64,9 @@ PLAYERS = [
     Player(
         name="vlc",
         packages="vlc-bin vlc-plugin-base vlc-plugin-video-output",
-        command=("cvlc", "-v", "--no-video-title-show", "--vout=xcb_x11", "--aout=adummy", "URL"),
+        command=("cvlc", "-v", "--no-dbus", "--no-video-title-show", *_VLC_OUTPUTS, "URL"),
         levels=_VLC_LEVELS,
+        ours=r"dbus|SW chroma filter|VoutDisplayEvent",
         not_as_root=True,
     ),
     Player(

@@ -16,9 +16,6 @@ import numpy
 import picture
 
 SAMPLE_RATE = 44100
-# Sound is handed over this much earlier than the pictures it belongs to: the muxer sorts by time, and
-# would otherwise hold each picture back until its sound has been encoded.
-SOUND_AHEAD_S = 0.1
 
 
 def encoder_command(url, fps, key_every, sound_descriptor, bframes):
@@ -66,7 +63,7 @@ def main():
     while True:
         time.sleep(max(0.0, began + frame / fps - time.time()))
         if sound:
-            sound.write_until(frame / fps + SOUND_AHEAD_S)
+            sound.write_until(frame / fps)  # no sooner: it has only just been heard
         now = time.time()
         encoder.stdin.write(picture.yuv420(int(now * 1000)))
         encoder.stdin.flush()

@@ -63,10 +63,8 @@ class Screen:
 class Pipe:
     """The latest picture that a program has written to its standard output (bgr24)."""
 
-    def __init__(self):
+    def __init__(self, stream):
         self._pixels = numpy.zeros((picture.HEIGHT, picture.WIDTH, 3), numpy.uint8)
-
-    def follow(self, stream):
         threading.Thread(target=self._read, args=(stream,), daemon=True).start()
 
     def _read(self, stream):
