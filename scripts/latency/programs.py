@@ -1,0 +1,66 @@
+"""Starting other programs so that none outlives this one, and the server of this project."""
+
+import os
+import signal
+import subprocess
+import time
+
+
+class Program:
+    """A running program in a process group of its own, its output in files under `folder`."""
+
+    def __init__(self, name, command, folder, env=None, **pipes):
+        self.name = name
+        self.log_path = os.path.join(folder, f"{name}.log")
+        # The kernel kills the program should this one die without a chance to clean up.
+        command = ["setpriv", "--pdeathsig", "KILL", "--", *command]
+        with open(self.log_path, "wb") as log:
+            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **pipes}
+            self.process = subprocess.Popen(
+                command, env={**os.environ, **(env or {})}, start_new_session=True, **streams
+            )
+
+    def has_ended(self):
+        return self.process.poll() is not None
+
+    def log(self):
+        with open(self.log_path, "rb") as log:
+            return log.read().decode("utf-8", "replace")
+
+    def stop(self):
+        """Kills the program and what it started, and waits for its end."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # all of the group ended by itself
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream:
+                stream.close()
+
+
+def wait_until(condition, seconds, what):
+    """What `condition` returns once that is true; fails with `what` after `seconds`."""
+    end = time.time() + seconds
+    while time.time() < end:
+        if result := condition():
+            return result
+        time.sleep(0.02)
+    raise TimeoutError(f"{what}: not within {seconds:g} s")
+
+
+def start_own_server(binary, folder):
+    """rtmpd on a free port of this machine, and the address of its RTMP listener."""
+    server = Program("rtmpd", [binary, "--bind", "127.0.0.1", "--port", "0", "--http-port", "off"], folder)
+
+    def address():
+        if server.has_ended():
+            raise RuntimeError(f"rtmpd has ended:\n{server.log()}")
+        lines = [line.split() for line in server.log().splitlines(keepends=True) if line.endswith("\n")]
+        return next((words[2] for words in lines if words[:2] == ["listening", "rtmp"]), None)
+
+    try:
+        return server, wait_until(address, 5, "rtmpd says where it listens")
+    except BaseException:
+        server.stop()
+        raise
