@@ -10,6 +10,12 @@ const COLOR: FrameRole = FrameRole::Header(HeaderKind::ColorInfo);
 const MULTICHANNEL: FrameRole = FrameRole::Header(HeaderKind::Multichannel);
 use FrameRole::{Delta, Disposable, Key, Passing};
 
+/// Name, body, role, FourCC, composition time.
+type Row = (&'static str, &'static [u8], FrameRole, &'static [u8; 4], i32);
+
+/// Name, body, role, tracks, FourCC, composition time.
+type TracksRow = (&'static str, &'static [u8], FrameRole, &'static [u8], &'static [u8; 4], i32);
+
 fn tracks(ids: &[u8]) -> TrackSet {
     let mut set = TrackSet::EMPTY;
     for &id in ids {
@@ -109,7 +115,7 @@ fn zero_length_messages_are_passed_on() {
 
 #[test]
 fn enhanced_video_of_one_track() {
-    let table: [(&str, &[u8], FrameRole, &[u8; 4], i32); 19] = [
+    let table: [Row; 19] = [
         ("AVC sequence start", b"\x90avc1\x01\x64", SEQUENCE, b"avc1", 0),
         ("HEVC sequence start", b"\x90hvc1\x01\x01", SEQUENCE, b"hvc1", 0),
         ("AV1 sequence start", b"\x90av01\x81\x05", SEQUENCE, b"av01", 0),
@@ -198,7 +204,7 @@ fn a_body_that_is_nothing_but_mod_ex_ends() {
 
 #[test]
 fn every_track_of_a_multitrack_video_body_is_found() {
-    let table: [(&str, &[u8], FrameRole, &[u8], &[u8; 4], i32); 12] = [
+    let table: [TracksRow; 12] = [
         ("one track", b"\x96\x01hvc1\x03\x00\x00\x28\x00", Key, &[3], b"hvc1", 40),
         ("one track, header", b"\x96\x00avc1\x01\x01\x64", SEQUENCE, &[1], b"avc1", 0),
         ("one track, colour", b"\x96\x04hvc1\x02\x02", COLOR, &[2], b"hvc1", 0),
@@ -242,14 +248,15 @@ fn every_track_of_a_multitrack_video_body_is_found() {
 
 #[test]
 fn every_track_of_a_multitrack_audio_body_is_found() {
-    let table: [(&str, &[u8], FrameRole, &[u8], &[u8; 4]); 4] = [
-        ("one track", b"\x95\x01Opus\x03\xFC", Key, &[3], b"Opus"),
+    let table: [TracksRow; 4] = [
+        ("one track", b"\x95\x01Opus\x03\xFC", Key, &[3], b"Opus", 0),
         (
             "many tracks",
             b"\x95\x10mp4a\x00\x00\x00\x01\x12\x01\x00\x00\x01\x12",
             SEQUENCE,
             &[0, 1],
             b"mp4a",
+            0,
         ),
         (
             "many tracks, many codecs",
@@ -257,12 +264,13 @@ fn every_track_of_a_multitrack_audio_body_is_found() {
             Key,
             &[1, 2],
             b"Opus",
+            0,
         ),
-        ("multichannel", b"\x95\x04Opus\x02\x01\x06", MULTICHANNEL, &[2], b"Opus"),
+        ("multichannel", b"\x95\x04Opus\x02\x01\x06", MULTICHANNEL, &[2], b"Opus", 0),
     ];
-    for (name, body, role, ids, codec) in table {
+    for (name, body, role, ids, codec, composition_ms) in table {
         let (tracks, codec) = (tracks(ids), four_cc(codec));
-        let expected = TagInfo { role, tracks, composition_ms: 0, codec };
+        let expected = TagInfo { role, tracks, composition_ms, codec };
         assert_eq!(audio_info(body), expected, "{name}");
     }
 }
