@@ -38,7 +38,7 @@ impl Default for SessionLimits {
         SessionLimits {
             message_bytes: 16 * 1024 * 1024 - 1,
             command_bytes: 64 * 1024,
-            partial_bytes: 24 * 1024 * 1024,
+            partial_bytes: 32 * 1024 * 1024,
             chunk_streams: 64,
             message_streams: 32,
             answer_bytes: 256 * 1024,
