@@ -51,12 +51,7 @@ impl ClientSession {
         let chunk_size = u32::try_from(self.config.chunk_size).unwrap_or(0x00FF_FFFF);
         self.control(ControlMessage::SetChunkSize(chunk_size));
         let object = self.connect_object();
-        self.command(0, &Command {
-            name: "connect".to_owned(),
-            transaction_id: transaction_id::CONNECT,
-            object,
-            arguments: Vec::new(),
-        });
+        self.command(0, &Command::new("connect", transaction_id::CONNECT, object, []));
     }
 
     fn connect_object(&self) -> Value {
@@ -143,8 +138,7 @@ impl ClientSession {
     }
 
     fn call(&mut self, stream_id: u32, name: &str, transaction_id: f64, arguments: Vec<Value>) {
-        let object = Value::Null;
-        self.command(stream_id, &Command { name: name.to_owned(), transaction_id, object, arguments });
+        self.command(stream_id, &Command::new(name, transaction_id, Value::Null, arguments));
     }
 
     fn command(&mut self, stream_id: u32, command: &Command) {
