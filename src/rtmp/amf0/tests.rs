@@ -368,6 +368,13 @@ fn what_references_copy_is_limited() {
 }
 
 #[test]
+fn what_stands_in_the_message_itself_is_not_limited() {
+    let text = "x".repeat(2_000_000);
+    let value = strict([Value::string(text.as_str()), Value::Amf3(amf3::Value::string(text))]);
+    assert_eq!(decoded(&encoded(&value)), Ok(value));
+}
+
+#[test]
 fn views_are_the_same_over_both_encodings() {
     use amf3::Value as Amf3;
     let texts = ["av01", "hvc1"];
