@@ -101,6 +101,15 @@ fn a_frame_under_way_when_its_publisher_ends_is_read_to_its_end() {
 }
 
 #[test]
+fn a_publisher_that_asks_for_a_second_stream_may_go_on_with_long_frames() {
+    let mut peer = Peer::publishing();
+    peer.call(2, "publish", 0.0, [text("b")]);
+    peer.events();
+    peer.message(type_id::VIDEO, 1, 0, &vec![0x17; 2 * ASKED_PARTIAL_BYTES]);
+    assert_eq!(peer.events().len(), 1);
+}
+
+#[test]
 fn chunk_streams_are_limited() {
     let limits = SessionLimits { chunk_streams: 3, ..SessionLimits::default() };
     let mut peer = Peer::connected_with(limits);
