@@ -22,8 +22,8 @@ impl ServerSession {
     /// `StreamBegin`, `NetStream.Play.Reset` (unless the client asked for none), `NetStream.Play.Start`. Nothing where
     /// no `play` waits on `stream_id`.
     ///
-    /// No data messages (`|RtmpSampleAccess`, `NetStream.Data.Start`): only Flash wanted them, and ffmpeg makes tracks
-    /// of its own out of them.
+    /// `|RtmpSampleAccess` and `NetStream.Data.Start`, which Flash Media Server sends as data messages here, are left
+    /// out: nobody waits for them, and ffmpeg makes a stream of its own of them, in front of audio and video.
     pub fn accept_play(&mut self, stream_id: u32) {
         let Some(stream) = self.streams.get_mut(stream_id) else {
             return;

@@ -229,7 +229,7 @@ pub(crate) fn message_bytes(type_id: u8, stream_id: u32, timestamp: u32, body: &
     out
 }
 
-/// Like `_result 1 2` (transaction id and value), `onStatus on 1: status NetStream.Play.Start`, `data on 1: onStatus`,
+/// Like `_result 1 2` (transaction id and value), `onStatus on 1: status NetStream.Play.Start`,
 /// `UserControl(StreamBegin(1))`.
 fn describe(message: &Message) -> String {
     let stream_id = message.stream_id;
@@ -241,10 +241,6 @@ fn describe(message: &Message) -> String {
                 "onStatus" => format!("onStatus on {stream_id}: {value}"),
                 name => format!("{name} {} {value}", command.transaction_id),
             }
-        }
-        type_id::DATA_AMF0 => {
-            let command = crate::rtmp::amf0::read_values(&message.payload);
-            format!("data on {stream_id}: {}", command[0].as_str().expect("handler"))
         }
         type_id => format!("{:?}", ControlMessage::decode(type_id, &message.payload).expect("?")),
     }
