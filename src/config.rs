@@ -52,9 +52,7 @@ impl Default for SessionLimits {
 }
 
 /// How a player wants to join (`?join=`).
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, Serialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JoinMode {
     /// A clean picture at once, at the live edge.
@@ -92,7 +90,7 @@ pub enum Takeover {
 /// What a stream remembers for those who join.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheLimits {
-    /// Video frames that an instant join sends before the present group of pictures: one more than ffplay looks at
+    /// Video frames that an instant join sends before the present group of pictures: as many as ffplay looks at
     /// before it knows the frame rate of an H.264 or HEVC stream.
     pub probe_frames: usize,
     /// Frames of one group of pictures, audio included.
@@ -110,7 +108,7 @@ pub struct CacheLimits {
 impl Default for CacheLimits {
     fn default() -> Self {
         CacheLimits {
-            probe_frames: 42,
+            probe_frames: 41,
             gop_frames: 4096,
             gop_bytes: 16 * 1024 * 1024,
             gop_ms: 20_000,

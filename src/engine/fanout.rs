@@ -55,9 +55,13 @@ impl FanOut<'_> {
     fn wire_form(&mut self, frame: &Frame, message_stream: u32) -> Bytes {
         let chunk_size = self.chunk_size;
         if message_stream == USUAL_MESSAGE_STREAM {
-            return self.usual.get_or_insert_with(|| encode(frame, chunk_size, message_stream)).clone();
+            return self
+                .usual
+                .get_or_insert_with(|| encode(frame, chunk_size, message_stream))
+                .clone();
         }
-        if let Some((_, bytes)) = self.unusual.iter().find(|(stream, _)| *stream == message_stream) {
+        if let Some((_, bytes)) = self.unusual.iter().find(|(stream, _)| *stream == message_stream)
+        {
             return bytes.clone();
         }
         let bytes = encode(frame, chunk_size, message_stream);
@@ -75,7 +79,9 @@ impl Sink for FanOut<'_> {
             FrameRole::Header(_) | FrameRole::Metadata => Class::Kept,
             _ => Class::Media,
         };
-        if class == Class::Media && !make_room(connection, self.limits, self.now_ms, frame, bytes.len()) {
+        if class == Class::Media
+            && !make_room(connection, self.limits, self.now_ms, frame, bytes.len())
+        {
             return Delivery::Skipped;
         }
         connection.note_push(self.now);
@@ -104,7 +110,13 @@ impl Sink for FanOut<'_> {
 }
 
 /// Keeps a slow player's queue within its limits. `false`: the frame has to be dropped as well.
-fn make_room(connection: &mut Connection, limits: &QueueLimits, now_ms: u32, frame: &Frame, len: usize) -> bool {
+fn make_room(
+    connection: &mut Connection,
+    limits: &QueueLimits,
+    now_ms: u32,
+    frame: &Frame,
+    len: usize,
+) -> bool {
     let queue = &mut connection.queue;
     if queue.is_empty() {
         return true;
@@ -139,38 +151,58 @@ pub(super) fn push_burst(
     for frame in &burst.frames {
         let class = if frame.is_coded() { picture_class } else { Class::Kept };
         let payload = match frame.kind {
-            FrameKind::Video if frame.is_coded() => tag::with_composition_ms(&frame.payload, frame.composition_ms),
+            FrameKind::Video if frame.is_coded() => {
+                tag::with_composition_ms(&frame.payload, frame.composition_ms)
+            }
             _ => frame.payload.clone(),
         };
         let (chunk_stream, type_id) = ids(frame.kind);
         let mut begins = true;
         let queue = &mut connection.queue;
-        let timestamp = frame.timestamp_ms as u32;
-        encode_shared(&mut heads, chunk_size, chunk_stream, timestamp, type_id, message_stream, &payload, |piece| {
-            if begins {
-                queue.push(now_ms, class, piece);
-            } else {
-                queue.push_more(now_ms, class, piece);
-            }
-            begins = false;
-        });
+        let timestamp = wire_timestamp(frame);
+        encode_shared(
+            &mut heads,
+            chunk_size,
+            chunk_stream,
+            timestamp,
+            type_id,
+            message_stream,
+            &payload,
+            |piece| {
+                if begins {
+                    queue.push(now_ms, class, piece);
+                } else {
+                    queue.push_more(now_ms, class, piece);
+                }
+                begins = false;
+            },
+        );
     }
 }
 
 fn encode(frame: &Frame, chunk_size: usize, message_stream: u32) -> Bytes {
     let (chunk_stream, type_id) = ids(frame.kind);
     let mut out = BytesMut::new();
-    // The wire's timestamps wrap at 2^32; the low bits are what it wants.
+    let timestamp = wire_timestamp(frame);
     encode_message(
         &mut out,
         chunk_size,
         chunk_stream,
-        frame.timestamp_ms as u32,
+        timestamp,
         type_id,
         message_stream,
         &frame.payload,
     );
     out.freeze()
+}
+
+/// Timestamps wrap at 2^32: the low bits are what the wire wants. Metadata goes out at 0, wherever the stream stands:
+/// ffmpeg makes a subtitle track of it otherwise.
+fn wire_timestamp(frame: &Frame) -> u32 {
+    match frame.role {
+        FrameRole::Metadata => 0,
+        _ => frame.timestamp_ms as u32,
+    }
 }
 
 fn ids(kind: FrameKind) -> (u32, u8) {

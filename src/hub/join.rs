@@ -4,8 +4,8 @@
 //!
 //! An instant join (`edge`) shows a whole picture at once and stays at the live edge. It sends the video frames since
 //! the key frame, 1 ms apart, ending at the newest one; before them it sends a run of frames that players may eat while
-//! they guess the frame rate (ffplay throws away what it read while probing), and before all of it one audio frame, so
-//! that a player that waits to see every track need not wait for the next. ARCHITECTURE.md, "Joining", has the figures.
+//! they guess the frame rate (ffplay throws away what it read while probing) and the key frame once more, and before all
+//! of it one audio frame, so that a player that waits to see every track need not wait for the next. ARCHITECTURE.md, "Joining", has the figures.
 
 use super::cache::{GopCache, Headers, is_coded_video};
 use crate::config::{CacheLimits, JoinMode};
@@ -44,7 +44,9 @@ fn edge_frames(gop: &GopCache, limits: &CacheLimits) -> Vec<Frame> {
         // No pictures: sound alone needs no past.
         return Vec::new();
     };
-    let probe = probe_run(gop, &group, limits.probe_frames);
+    let mut probe = probe_run(gop, &group, limits.probe_frames);
+    // A player that eats one frame more still finds a key frame, and one that eats none too many shows no error.
+    probe.extend(group.first());
     // Frames that are shown after the newest one was decoded keep their true time, for live frames go in between them.
     let ahead = group.iter().filter(|frame| frame.presentation_ms() > edge_ms).count();
 
@@ -155,8 +157,8 @@ mod tests {
         let burst = burst(JoinMode::Edge, &all_headers(), &cache, &limits());
         assert!(burst.has_picture);
         let times: Vec<u64> = pictures(&burst).iter().map(|frame| frame.timestamp_ms).collect();
-        let expected: Vec<u64> = (10_360 - 15..=10_360).collect();
-        assert_eq!(times, expected, "6 for the probe, 10 of the group");
+        let expected: Vec<u64> = (10_360 - 16..=10_360).collect();
+        assert_eq!(times, expected, "6 for the probe, the key frame, 10 of the group");
         assert!(pictures(&burst).iter().all(|frame| frame.composition_ms == 0));
     }
 
@@ -187,7 +189,7 @@ mod tests {
         frames.extend(group(14_000, 1));
         let burst = burst(JoinMode::Edge, &Headers::default(), &filled(&frames), &limits());
         let keys: Vec<bool> = pictures(&burst).iter().map(|frame| frame.is_video_key()).collect();
-        assert_eq!(keys, [true, false, false, false, false, false, true, false]);
+        assert_eq!(keys, [true, false, false, false, false, false, true, true, false]);
         assert_eq!(pictures(&burst).last().map(|frame| frame.timestamp_ms), Some(14_040));
     }
 
@@ -196,9 +198,9 @@ mod tests {
         let burst =
             burst(JoinMode::Edge, &Headers::default(), &filled(&group(1_000, 1)), &limits());
         let keys: Vec<bool> = pictures(&burst).iter().map(|frame| frame.is_video_key()).collect();
-        assert_eq!(keys, [true, false, true, false, true, false, true, false]);
+        assert_eq!(keys, [true, false, true, false, true, false, true, true, false]);
         let times: Vec<u64> = pictures(&burst).iter().map(|frame| frame.timestamp_ms).collect();
-        assert_eq!(times, (1_033..=1_040).collect::<Vec<u64>>());
+        assert_eq!(times, (1_032..=1_040).collect::<Vec<u64>>());
     }
 
     #[test]
@@ -217,7 +219,7 @@ mod tests {
             let burst = burst(JoinMode::Edge, &Headers::default(), &cache, &limits());
             let edge_ms = frames[newest - 1].timestamp_ms;
             let sent = pictures(&burst);
-            let second_pass = &sent[6..];
+            let second_pass = &sent[7..];
             assert_eq!(second_pass.len(), newest);
             for pass in [&sent[..6], second_pass] {
                 let mut shown: Vec<(u64, u64)> = pass

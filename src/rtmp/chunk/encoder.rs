@@ -42,7 +42,10 @@ pub fn encode_message(
 
 /// The same bytes as [`encode_message`], handed to `piece` one after the other without copying `payload`: headers are
 /// cut from `heads`, which may be used for many messages, and the rest shares `payload`.
-#[allow(clippy::too_many_arguments, reason = "the fields of a message header, as in encode_message, and two ends")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the fields of a message header, as in encode_message, and two ends"
+)]
 pub fn encode_shared(
     heads: &mut BytesMut,
     chunk_size: usize,
