@@ -31,6 +31,12 @@ impl Answers {
         self.out.len()
     }
 
+    /// Memory held between two inputs, which should be none.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.out.capacity()
+    }
+
     /// All bytes, leaving no allocation behind.
     pub(super) fn take(&mut self) -> Option<Bytes> {
         if self.out.is_empty() {

@@ -43,6 +43,12 @@ impl MessageStreams {
         MessageStreams { list: Vec::new(), limit }
     }
 
+    /// Message streams for which there is memory.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.list.capacity()
+    }
+
     pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut MessageStream> {
         self.list.iter_mut().find(|stream| stream.id == id)
     }
