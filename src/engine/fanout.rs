@@ -67,7 +67,7 @@ impl FanOut<'_> {
 }
 
 impl Sink for FanOut<'_> {
-    fn deliver(&mut self, to: SubscriberId, frame: &Frame) -> Delivery {
+    fn deliver(&mut self, to: SubscriberId, frame: &Frame, begins_group: bool) -> Delivery {
         let (id, message_stream) = from_hub_id(to.0);
         let bytes = self.wire_form(frame, message_stream);
         let Some(connection) = self.connections.get_mut(id.0) else { return Delivery::Queued };
@@ -75,7 +75,7 @@ impl Sink for FanOut<'_> {
             FrameRole::Header(_) | FrameRole::Metadata => Class::Kept,
             _ => Class::Media,
         };
-        if class == Class::Media && !make_room(connection, self.limits, self.now_ms, frame, bytes.len()) {
+        if class == Class::Media && !make_room(connection, self.limits, self.now_ms, begins_group, bytes.len()) {
             return Delivery::Skipped;
         }
         connection.note_push(self.now);
@@ -104,20 +104,21 @@ impl Sink for FanOut<'_> {
 }
 
 /// Keeps a slow player's queue within its limits. `false`: the frame has to be dropped as well.
-fn make_room(connection: &mut Connection, limits: &QueueLimits, now_ms: u32, frame: &Frame, len: usize) -> bool {
+fn make_room(connection: &mut Connection, limits: &QueueLimits, now_ms: u32, begins_group: bool, len: usize) -> bool {
     let queue = &mut connection.queue;
     if queue.is_empty() {
         return true;
     }
-    if frame.is_video_key() {
-        connection.dropped += queue.drop_waiting(|class| class == Class::Join) as u64;
+    if begins_group && queue.holds(Class::Join) {
+        // What waits behind these pictures needs them.
+        connection.dropped += queue.drop_waiting(|class| class != Class::Kept) as u64;
     }
     if queue.len() + len <= limits.bytes && queue.lag_ms(now_ms) <= limits.lag_ms {
         return true;
     }
     connection.dropped += queue.drop_waiting(|class| class != Class::Kept) as u64;
     let fits = queue.len() + len <= limits.bytes;
-    if frame.is_video_key() && fits {
+    if begins_group && fits {
         return true;
     }
     connection.dropped += 1;

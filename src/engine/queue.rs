@@ -65,6 +65,11 @@ impl SendQueue {
         self.bytes
     }
 
+    /// Whether a message of this class waits.
+    pub fn holds(&self, class: Class) -> bool {
+        self.entries.iter().any(|entry| entry.class == class)
+    }
+
     /// Whether all was sent.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -21,12 +21,17 @@ impl Headers {
             (kept.kind, kept.role, kept.tracks) == (frame.kind, frame.role, frame.tracks)
         };
         let earlier = self.frames.iter().position(same).map(|index| self.frames.remove(index));
-        if self.frames.len() >= limits.headers {
-            self.frames.remove(0);
-        }
         let changed = earlier.is_none_or(|kept| kept.payload != frame.payload);
         self.frames.push(frame.clone());
+        while self.frames.len() > limits.headers || self.bytes() > limits.header_bytes {
+            self.frames.remove(0);
+        }
         changed
+    }
+
+    /// Bytes of all payloads.
+    pub fn bytes(&self) -> usize {
+        self.frames.iter().map(|frame| frame.payload.len()).sum()
     }
 
     /// Forgets the metadata (`@clearDataFrame`).
@@ -55,6 +60,7 @@ pub struct GopCache {
     current_bytes: usize,
     /// Video frames at the start of earlier groups, oldest group first, each from its key frame on.
     earlier: VecDeque<Vec<Frame>>,
+    earlier_bytes: usize,
     last_audio: Option<Frame>,
     /// Whether the default video track was seen: then only its key frames begin a group.
     default_track_seen: bool,
@@ -74,6 +80,9 @@ impl GopCache {
         }
         self.current_bytes += frame.payload.len();
         self.current.push(frame.clone());
+        while self.bytes() > limits.gop_bytes && !self.earlier.is_empty() {
+            self.forget_earliest();
+        }
         let span_ms = self
             .current
             .first()
@@ -103,6 +112,7 @@ impl GopCache {
         let head: Vec<Frame> =
             finished.into_iter().filter(is_coded_video).take(limits.probe_frames).collect();
         if !head.is_empty() {
+            self.earlier_bytes += payload_bytes(&head);
             self.earlier.push_back(head);
         }
         let mut held: usize = self.earlier.iter().map(Vec::len).sum();
@@ -111,8 +121,19 @@ impl GopCache {
                 break;
             }
             held -= oldest.len();
-            self.earlier.pop_front();
+            self.forget_earliest();
         }
+    }
+
+    fn forget_earliest(&mut self) {
+        if let Some(oldest) = self.earlier.pop_front() {
+            self.earlier_bytes -= payload_bytes(&oldest);
+        }
+    }
+
+    /// Bytes of all pictures and the sound between them.
+    pub fn bytes(&self) -> usize {
+        self.current_bytes + self.earlier_bytes
     }
 
     /// Forgets the pictures: they cannot be decoded with what comes now.
@@ -120,6 +141,14 @@ impl GopCache {
         self.current = Vec::new();
         self.current_bytes = 0;
         self.earlier.clear();
+        self.earlier_bytes = 0;
+    }
+
+    /// Forgets the sound: it cannot be decoded with the audio header that comes now.
+    pub fn forget_audio(&mut self) {
+        self.last_audio = None;
+        self.current.retain(|frame| frame.kind != FrameKind::Audio);
+        self.current_bytes = payload_bytes(&self.current);
     }
 
     /// Forgets all: another publisher begins.
@@ -141,6 +170,10 @@ impl GopCache {
     pub fn last_audio(&self) -> Option<&Frame> {
         self.last_audio.as_ref()
     }
+}
+
+fn payload_bytes(frames: &[Frame]) -> usize {
+    frames.iter().map(|frame| frame.payload.len()).sum()
 }
 
 /// Whether a frame counts as a picture.

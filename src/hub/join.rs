@@ -11,6 +11,10 @@ use super::cache::{GopCache, Headers, is_coded_video};
 use crate::config::{CacheLimits, JoinMode};
 use crate::media::Frame;
 
+/// A newest audio frame this much older than the newest picture, in milliseconds of the stream, is no part of the live
+/// edge: a player that starts its clock with it would wait for as long.
+const FRESH_AUDIO_MS: u64 = 1_000;
+
 /// What to send to one who joins, and whether live frames follow on from it at once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Burst {
@@ -18,6 +22,14 @@ pub struct Burst {
     pub frames: Vec<Frame>,
     /// `true`: pictures are inside, the next live frame fits on. `false`: live frames have to wait for a key frame.
     pub has_picture: bool,
+}
+
+impl Burst {
+    /// Timestamp of the first audio or video frame in it, headers aside.
+    pub(super) fn start_ms(&self) -> Option<u64> {
+        let coded = self.frames.iter().filter(|frame| frame.is_coded());
+        coded.map(|frame| frame.timestamp_ms).min()
+    }
 }
 
 /// Makes the burst for one way to join.
@@ -51,9 +63,14 @@ fn edge_frames(gop: &GopCache, limits: &CacheLimits) -> Vec<Frame> {
     let group_start_ms = (edge_ms + 1).saturating_sub(group.len() as u64);
     let probe_start_ms = group_start_ms.saturating_sub(probe.len() as u64);
     let mut frames = Vec::with_capacity(1 + probe.len() + group.len());
-    frames.extend(gop.last_audio().cloned());
+    let is_fresh = |audio: &&Frame| audio.timestamp_ms + FRESH_AUDIO_MS >= edge_ms;
+    frames.extend(gop.last_audio().filter(is_fresh).cloned());
     frames.extend(squeeze(&probe, probe_start_ms, ahead as u64, u64::MAX));
     frames.extend(squeeze(&group, group_start_ms, ahead as u64, edge_ms));
+    // Only where there are more frames than milliseconds: a stream whose clock stands still.
+    for frame in frames.iter_mut().filter(|frame| is_coded_video(frame)) {
+        frame.timestamp_ms = frame.timestamp_ms.min(edge_ms);
+    }
     frames
 }
 

@@ -50,8 +50,9 @@ pub enum Delivery {
 
 /// Where the hub's decisions go.
 pub trait Sink {
-    /// `frame` goes to `to`. Called for one frame after the other, each for many subscribers.
-    fn deliver(&mut self, to: SubscriberId, frame: &Frame) -> Delivery;
+    /// `frame` goes to `to`. Called for one frame after the other, each for many subscribers. `begins_group`: a player
+    /// can begin with it and needs nothing that came before, headers aside.
+    fn deliver(&mut self, to: SubscriberId, frame: &Frame, begins_group: bool) -> Delivery;
     /// The stream of `subscriber` ended for good.
     fn ended(&mut self, subscriber: SubscriberId);
     /// The stream of `subscriber`, which had ended, begins again.
@@ -233,11 +234,18 @@ impl Hub {
         }
     }
 
-    /// The subscriber wants nothing for now, or goes on: then send it a burst as for one who joins.
-    pub fn set_paused(&mut self, stream_id: StreamId, id: SubscriberId, paused: bool) {
+    /// The subscriber wants nothing for now.
+    pub fn set_paused(&mut self, stream_id: StreamId, id: SubscriberId) {
         if let Some(stream) = self.streams.get_mut(stream_id.0) {
-            stream.set_paused(id, paused);
+            stream.set_paused(id);
         }
+    }
+
+    /// The paused subscriber goes on: what to send to it, as [`Hub::burst`] for one who joins; then call [`Hub::open`]
+    /// if there was a picture in it. There is none where it would take the subscriber back to what it has seen.
+    /// `None`: it was not paused.
+    pub fn resume(&mut self, stream_id: StreamId, id: SubscriberId, mode: JoinMode) -> Option<Burst> {
+        self.streams.get_mut(stream_id.0)?.resume(id, mode, &self.limits.cache)
     }
 
     /// The subscriber wants, or no longer wants, audio or video.
@@ -272,7 +280,7 @@ impl Hub {
             kind: incoming.kind,
             role: incoming.role,
             tracks: incoming.tracks,
-            timestamp_ms: stream.place(now, incoming.kind, incoming.timestamp),
+            timestamp_ms: stream.place(now, &incoming),
             composition_ms: incoming.composition_ms,
             payload: incoming.payload,
         };
