@@ -95,12 +95,14 @@ pub struct CacheLimits {
     pub probe_frames: usize,
     /// Frames of one group of pictures, audio included.
     pub gop_frames: usize,
-    /// Bytes of one group of pictures.
+    /// Bytes of the present group of pictures and of what is kept of earlier ones, together.
     pub gop_bytes: usize,
     /// Stream time of one group of pictures.
     pub gop_ms: u64,
     /// Metadata and headers.
     pub headers: usize,
+    /// Bytes of metadata and headers together.
+    pub header_bytes: usize,
     /// A stream without a video frame for so long of its own time plays its audio without waiting for one.
     pub video_absent_ms: u64,
 }
@@ -113,6 +115,7 @@ impl Default for CacheLimits {
             gop_bytes: 16 * 1024 * 1024,
             gop_ms: 20_000,
             headers: 32,
+            header_bytes: 1024 * 1024,
             video_absent_ms: 3_000,
         }
     }
@@ -133,12 +136,7 @@ pub struct HubLimits {
 
 impl Default for HubLimits {
     fn default() -> Self {
-        HubLimits {
-            streams: 10_000,
-            grace_ms: 10_000,
-            takeover_silence_ms: 2_000,
-            cache: CacheLimits::default(),
-        }
+        HubLimits { streams: 10_000, grace_ms: 10_000, takeover_silence_ms: 2_000, cache: CacheLimits::default() }
     }
 }
 

@@ -78,17 +78,11 @@ impl Connection {
     }
 
     pub(super) fn attachment(&self, message_stream: u32) -> Option<Attachment> {
-        self.attachments
-            .iter()
-            .find(|attachment| attachment.message_stream == message_stream)
-            .copied()
+        self.attachments.iter().find(|attachment| attachment.message_stream == message_stream).copied()
     }
 
     pub(super) fn detach(&mut self, message_stream: u32) -> Option<Attachment> {
-        let index = self
-            .attachments
-            .iter()
-            .position(|attachment| attachment.message_stream == message_stream)?;
+        let index = self.attachments.iter().position(|attachment| attachment.message_stream == message_stream)?;
         Some(self.attachments.swap_remove(index))
     }
 

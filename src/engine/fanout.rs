@@ -55,13 +55,9 @@ impl FanOut<'_> {
     fn wire_form(&mut self, frame: &Frame, message_stream: u32) -> Bytes {
         let chunk_size = self.chunk_size;
         if message_stream == USUAL_MESSAGE_STREAM {
-            return self
-                .usual
-                .get_or_insert_with(|| encode(frame, chunk_size, message_stream))
-                .clone();
+            return self.usual.get_or_insert_with(|| encode(frame, chunk_size, message_stream)).clone();
         }
-        if let Some((_, bytes)) = self.unusual.iter().find(|(stream, _)| *stream == message_stream)
-        {
+        if let Some((_, bytes)) = self.unusual.iter().find(|(stream, _)| *stream == message_stream) {
             return bytes.clone();
         }
         let bytes = encode(frame, chunk_size, message_stream);
@@ -71,7 +67,7 @@ impl FanOut<'_> {
 }
 
 impl Sink for FanOut<'_> {
-    fn deliver(&mut self, to: SubscriberId, frame: &Frame) -> Delivery {
+    fn deliver(&mut self, to: SubscriberId, frame: &Frame, begins_group: bool) -> Delivery {
         let (id, message_stream) = from_hub_id(to.0);
         let bytes = self.wire_form(frame, message_stream);
         let Some(connection) = self.connections.get_mut(id.0) else { return Delivery::Queued };
@@ -79,9 +75,7 @@ impl Sink for FanOut<'_> {
             FrameRole::Header(_) | FrameRole::Metadata => Class::Kept,
             _ => Class::Media,
         };
-        if class == Class::Media
-            && !make_room(connection, self.limits, self.now_ms, frame, bytes.len())
-        {
+        if class == Class::Media && !make_room(connection, self.limits, self.now_ms, begins_group, bytes.len()) {
             return Delivery::Skipped;
         }
         connection.note_push(self.now);
@@ -110,26 +104,21 @@ impl Sink for FanOut<'_> {
 }
 
 /// Keeps a slow player's queue within its limits. `false`: the frame has to be dropped as well.
-fn make_room(
-    connection: &mut Connection,
-    limits: &QueueLimits,
-    now_ms: u32,
-    frame: &Frame,
-    len: usize,
-) -> bool {
+fn make_room(connection: &mut Connection, limits: &QueueLimits, now_ms: u32, begins_group: bool, len: usize) -> bool {
     let queue = &mut connection.queue;
     if queue.is_empty() {
         return true;
     }
-    if frame.is_video_key() {
-        connection.dropped += queue.drop_waiting(|class| class == Class::Join) as u64;
+    if begins_group && queue.holds(Class::Join) {
+        // What waits behind these pictures needs them.
+        connection.dropped += queue.drop_waiting(|class| class != Class::Kept) as u64;
     }
     if queue.len() + len <= limits.bytes && queue.lag_ms(now_ms) <= limits.lag_ms {
         return true;
     }
     connection.dropped += queue.drop_waiting(|class| class != Class::Kept) as u64;
     let fits = queue.len() + len <= limits.bytes;
-    if frame.is_video_key() && fits {
+    if begins_group && fits {
         return true;
     }
     connection.dropped += 1;
@@ -151,48 +140,28 @@ pub(super) fn push_burst(
     for frame in &burst.frames {
         let class = if frame.is_coded() { picture_class } else { Class::Kept };
         let payload = match frame.kind {
-            FrameKind::Video if frame.is_coded() => {
-                tag::with_composition_ms(&frame.payload, frame.composition_ms)
-            }
+            FrameKind::Video if frame.is_coded() => tag::with_composition_ms(&frame.payload, frame.composition_ms),
             _ => frame.payload.clone(),
         };
         let (chunk_stream, type_id) = ids(frame.kind);
         let mut begins = true;
         let queue = &mut connection.queue;
         let timestamp = wire_timestamp(frame);
-        encode_shared(
-            &mut heads,
-            chunk_size,
-            chunk_stream,
-            timestamp,
-            type_id,
-            message_stream,
-            &payload,
-            |piece| {
-                if begins {
-                    queue.push(now_ms, class, piece);
-                } else {
-                    queue.push_more(now_ms, class, piece);
-                }
-                begins = false;
-            },
-        );
+        encode_shared(&mut heads, chunk_size, chunk_stream, timestamp, type_id, message_stream, &payload, |piece| {
+            if begins {
+                queue.push(now_ms, class, piece);
+            } else {
+                queue.push_more(now_ms, class, piece);
+            }
+            begins = false;
+        });
     }
 }
 
 fn encode(frame: &Frame, chunk_size: usize, message_stream: u32) -> Bytes {
     let (chunk_stream, type_id) = ids(frame.kind);
     let mut out = BytesMut::new();
-    let timestamp = wire_timestamp(frame);
-    encode_message(
-        &mut out,
-        chunk_size,
-        chunk_stream,
-        timestamp,
-        type_id,
-        message_stream,
-        &frame.payload,
-    );
+    encode_message(&mut out, chunk_size, chunk_stream, wire_timestamp(frame), type_id, message_stream, &frame.payload);
     out.freeze()
 }
 

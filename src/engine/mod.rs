@@ -36,7 +36,7 @@ use self::fanout::{FanOut, from_hub_id, hub_id};
 use self::queue::Class;
 use crate::config::{EngineConfig, JoinMode};
 use crate::container::flv::tag;
-use crate::hub::{Departure, Hub, IncomingFrame, PublisherId, SubscriberId};
+use crate::hub::{Burst, Departure, Hub, IncomingFrame, PublisherId, SubscriberId};
 use crate::media::{FrameKind, FrameRole, TrackSet};
 use crate::rtmp::path::StreamPath;
 use crate::rtmp::server::{Event, ServerSession, SessionConfig, code};
@@ -88,8 +88,7 @@ pub struct Engine {
 impl Engine {
     /// An engine without connections. `random_seed` feeds handshakes.
     pub fn new(now: Instant, config: EngineConfig, random_seed: u64) -> Self {
-        let session_config =
-            SessionConfig { chunk_size: config.chunk_size, limits: config.session.clone() };
+        let session_config = SessionConfig { chunk_size: config.chunk_size, limits: config.session.clone() };
         Engine {
             session_config: Arc::new(session_config),
             epoch: now,
@@ -234,8 +233,7 @@ impl Engine {
     /// Ends every session in its proper way. New connections are refused from now on.
     pub fn shut_down(&mut self, now: Instant) {
         self.shutting_down = true;
-        let ids: Vec<ConnectionId> =
-            self.connections.iter().map(|(key, _)| ConnectionId(key)).collect();
+        let ids: Vec<ConnectionId> = self.connections.iter().map(|(key, _)| ConnectionId(key)).collect();
         for id in ids {
             if let Some(connection) = self.connections.get_mut(id.0)
                 && connection.closing.is_none()
@@ -323,9 +321,7 @@ impl Engine {
 
     /// Handles a session's events and moves its answers into the queue, in their order.
     fn drain_session(&mut self, now: Instant, id: ConnectionId) {
-        while let Some(event) =
-            self.connections.get_mut(id.0).and_then(|connection| connection.session.poll_event())
-        {
+        while let Some(event) = self.connections.get_mut(id.0).and_then(|connection| connection.session.poll_event()) {
             self.handle_event(now, id, event);
         }
         self.take_answers(now, id);
@@ -355,27 +351,16 @@ impl Engine {
             Event::Play { stream_id, path } => self.play(now, id, stream_id, &path),
             Event::Audio { stream_id, timestamp, payload } => {
                 let info = tag::audio_info(&payload);
-                self.frame(
-                    now,
-                    id,
-                    stream_id,
-                    incoming(FrameKind::Audio, &info, timestamp, payload),
-                );
+                self.frame(now, id, stream_id, incoming(FrameKind::Audio, &info, timestamp, payload));
             }
             Event::Video { stream_id, timestamp, payload } => {
                 let info = tag::video_info(&payload);
-                self.frame(
-                    now,
-                    id,
-                    stream_id,
-                    incoming(FrameKind::Video, &info, timestamp, payload),
-                );
+                self.frame(now, id, stream_id, incoming(FrameKind::Video, &info, timestamp, payload));
             }
             Event::Data { stream_id, timestamp, payload, is_metadata } => {
                 let role = if is_metadata { FrameRole::Metadata } else { FrameRole::Passing };
                 let (kind, tracks) = (FrameKind::Data, TrackSet::DEFAULT);
-                let frame =
-                    IncomingFrame { kind, role, tracks, timestamp, composition_ms: 0, payload };
+                let frame = IncomingFrame { kind, role, tracks, timestamp, composition_ms: 0, payload };
                 self.frame(now, id, stream_id, frame);
             }
             Event::ClearMetadata { stream_id } => {
@@ -384,12 +369,8 @@ impl Engine {
                 }
             }
             Event::Pause { stream_id, paused } => self.pause(now, id, stream_id, paused),
-            Event::ReceiveAudio { stream_id, wanted } => {
-                self.set_wanted(id, stream_id, FrameKind::Audio, wanted)
-            }
-            Event::ReceiveVideo { stream_id, wanted } => {
-                self.set_wanted(id, stream_id, FrameKind::Video, wanted)
-            }
+            Event::ReceiveAudio { stream_id, wanted } => self.set_wanted(id, stream_id, FrameKind::Audio, wanted),
+            Event::ReceiveVideo { stream_id, wanted } => self.set_wanted(id, stream_id, FrameKind::Video, wanted),
             Event::Ended { stream_id } => self.detach(now, id, stream_id, Departure::Clean),
         }
     }
@@ -401,13 +382,7 @@ impl Engine {
     fn frame(&mut self, now: Instant, id: ConnectionId, message_stream: u32, frame: IncomingFrame) {
         let Some(attachment) = self.attachment(id, message_stream) else { return };
         let (hub, mut sink) = self.hub_and_sink(now);
-        hub.frame(
-            now,
-            attachment.stream,
-            PublisherId(hub_id(id, message_stream)),
-            frame,
-            &mut sink,
-        );
+        hub.frame(now, attachment.stream, PublisherId(hub_id(id, message_stream)), frame, &mut sink);
     }
 
     fn publish(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
@@ -419,11 +394,7 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         match granted {
             Ok(grant) => {
-                connection.attachments.push(Attachment {
-                    message_stream,
-                    stream: grant.stream,
-                    role: Role::Publisher,
-                });
+                connection.attachments.push(Attachment { message_stream, stream: grant.stream, role: Role::Publisher });
                 connection.session.accept_publish(message_stream);
                 let how = if grant.resumed { "publishes again" } else { "publishes" };
                 info!("{}: {how} {name}", connection.peer);
@@ -433,11 +404,7 @@ impl Engine {
             }
             Err(error) => {
                 warn!("{}: may not publish {name}: {error}", connection.peer);
-                connection.session.reject(
-                    message_stream,
-                    code::PUBLISH_BAD_NAME,
-                    &error.to_string(),
-                );
+                connection.session.reject(message_stream, code::PUBLISH_BAD_NAME, &error.to_string());
                 self.close(now, id, CloseReason::Refused(error.to_string()));
             }
         }
@@ -478,19 +445,15 @@ impl Engine {
     /// Sends a subscriber what it needs to begin with.
     fn join(&mut self, now: Instant, id: ConnectionId, attachment: Attachment, mode: JoinMode) {
         let burst = self.hub.burst(attachment.stream, mode);
+        self.send_burst(now, id, attachment, mode, &burst);
+    }
+
+    fn send_burst(&mut self, now: Instant, id: ConnectionId, attachment: Attachment, mode: JoinMode, burst: &Burst) {
         let now_ms = self.now_ms(now);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         let class = if mode == JoinMode::Gop { Class::Media } else { Class::Join };
         let message_stream = attachment.message_stream;
-        fanout::push_burst(
-            connection,
-            now,
-            now_ms,
-            self.config.chunk_size,
-            message_stream,
-            &burst,
-            class,
-        );
+        fanout::push_burst(connection, now, now_ms, self.config.chunk_size, message_stream, burst, class);
         if !connection.queue.is_empty() {
             self.dirty.mark(id, connection);
         }
@@ -503,33 +466,22 @@ impl Engine {
         let Some(attachment) = self.attachment(id, message_stream) else { return };
         let Role::Subscriber { mode } = attachment.role else { return };
         let subscriber = SubscriberId(hub_id(id, message_stream));
-        self.hub.set_paused(attachment.stream, subscriber, paused);
-        if !paused {
+        if paused {
+            self.hub.set_paused(attachment.stream, subscriber);
+        } else if let Some(burst) = self.hub.resume(attachment.stream, subscriber, mode) {
             self.take_answers(now, id);
-            self.join(now, id, attachment, mode);
+            self.send_burst(now, id, attachment, mode, &burst);
         }
     }
 
     fn set_wanted(&mut self, id: ConnectionId, message_stream: u32, kind: FrameKind, wanted: bool) {
         if let Some(attachment) = self.attachment(id, message_stream) {
-            self.hub.set_wanted(
-                attachment.stream,
-                SubscriberId(hub_id(id, message_stream)),
-                kind,
-                wanted,
-            );
+            self.hub.set_wanted(attachment.stream, SubscriberId(hub_id(id, message_stream)), kind, wanted);
         }
     }
 
-    fn detach(
-        &mut self,
-        now: Instant,
-        id: ConnectionId,
-        message_stream: u32,
-        departure: Departure,
-    ) {
-        let Some(attachment) =
-            self.connections.get_mut(id.0).and_then(|connection| connection.detach(message_stream))
+    fn detach(&mut self, now: Instant, id: ConnectionId, message_stream: u32, departure: Departure) {
+        let Some(attachment) = self.connections.get_mut(id.0).and_then(|connection| connection.detach(message_stream))
         else {
             return;
         };
@@ -539,17 +491,13 @@ impl Engine {
                 let (hub, mut sink) = self.hub_and_sink(now);
                 hub.unpublish(now, attachment.stream, PublisherId(number), departure, &mut sink);
             }
-            Role::Subscriber { .. } => {
-                self.hub.unsubscribe(attachment.stream, SubscriberId(number))
-            }
+            Role::Subscriber { .. } => self.hub.unsubscribe(attachment.stream, SubscriberId(number)),
         }
     }
 
     fn detach_all(&mut self, now: Instant, id: ConnectionId, departure: Departure) {
-        while let Some(attachment) = self
-            .connections
-            .get(id.0)
-            .and_then(|connection| connection.attachments.first().copied())
+        while let Some(attachment) =
+            self.connections.get(id.0).and_then(|connection| connection.attachments.first().copied())
         {
             self.detach(now, id, attachment.message_stream, departure);
         }
@@ -583,8 +531,7 @@ impl Engine {
 
     /// The last words are out.
     fn finish(&mut self, id: ConnectionId) {
-        let closing =
-            self.connections.get_mut(id.0).and_then(|connection| connection.closing.as_mut());
+        let closing = self.connections.get_mut(id.0).and_then(|connection| connection.closing.as_mut());
         if let Some(closing) = closing
             && !std::mem::replace(&mut closing.finished, true)
         {
@@ -633,7 +580,5 @@ fn incoming(kind: FrameKind, info: &tag::TagInfo, timestamp: u32, payload: Bytes
 fn log_close(now: Instant, connection: &Connection, reason: &CloseReason) {
     let seconds = now.saturating_duration_since(connection.opened_at).as_secs_f64();
     let Connection { peer, bytes_in, bytes_out, dropped, .. } = connection;
-    info!(
-        "{peer}: {reason} (after {seconds:.1} s, {bytes_in} bytes in, {bytes_out} out, {dropped} messages dropped)"
-    );
+    info!("{peer}: {reason} (after {seconds:.1} s, {bytes_in} bytes in, {bytes_out} out, {dropped} messages dropped)");
 }

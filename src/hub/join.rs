@@ -11,6 +11,10 @@ use super::cache::{GopCache, Headers, is_coded_video};
 use crate::config::{CacheLimits, JoinMode};
 use crate::media::Frame;
 
+/// A newest audio frame this much older than the newest picture, in milliseconds of the stream, is no part of the live
+/// edge: a player that starts its clock with it would wait for as long.
+const FRESH_AUDIO_MS: u64 = 1_000;
+
 /// What to send to one who joins, and whether live frames follow on from it at once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Burst {
@@ -18,6 +22,14 @@ pub struct Burst {
     pub frames: Vec<Frame>,
     /// `true`: pictures are inside, the next live frame fits on. `false`: live frames have to wait for a key frame.
     pub has_picture: bool,
+}
+
+impl Burst {
+    /// Timestamp of the first audio or video frame in it, headers aside.
+    pub(super) fn start_ms(&self) -> Option<u64> {
+        let coded = self.frames.iter().filter(|frame| frame.is_coded());
+        coded.map(|frame| frame.timestamp_ms).min()
+    }
 }
 
 /// Makes the burst for one way to join.
@@ -53,9 +65,14 @@ fn edge_frames(gop: &GopCache, limits: &CacheLimits) -> Vec<Frame> {
     let group_start_ms = (edge_ms + 1).saturating_sub(group.len() as u64);
     let probe_start_ms = group_start_ms.saturating_sub(probe.len() as u64);
     let mut frames = Vec::with_capacity(1 + probe.len() + group.len());
-    frames.extend(gop.last_audio().cloned());
+    let is_fresh = |audio: &&Frame| audio.timestamp_ms + FRESH_AUDIO_MS >= edge_ms;
+    frames.extend(gop.last_audio().filter(is_fresh).cloned());
     frames.extend(squeeze(&probe, probe_start_ms, ahead as u64, u64::MAX));
     frames.extend(squeeze(&group, group_start_ms, ahead as u64, edge_ms));
+    // Only where there are more frames than milliseconds: a stream whose clock stands still.
+    for frame in frames.iter_mut().filter(|frame| is_coded_video(frame)) {
+        frame.timestamp_ms = frame.timestamp_ms.min(edge_ms);
+    }
     frames
 }
 
@@ -96,8 +113,7 @@ fn presentation_ranks(frames: &[&Frame]) -> Vec<u64> {
     let mut ranks = vec![0; frames.len()];
     let mut first = 0;
     while first < frames.len() {
-        let group_len =
-            frames.iter().skip(first + 1).take_while(|frame| !frame.is_video_key()).count() + 1;
+        let group_len = frames.iter().skip(first + 1).take_while(|frame| !frame.is_video_key()).count() + 1;
         let mut order: Vec<usize> = (first..first + group_len).collect();
         order.sort_by_key(|&index| frames.get(index).map(|frame| frame.presentation_ms()));
         for (rank, index) in (first as u64..).zip(order) {
@@ -139,9 +155,7 @@ mod tests {
 
     fn all_headers() -> Headers {
         let mut headers = Headers::default();
-        for frame in
-            [metadata(b"m"), header(FrameKind::Video, b"v"), header(FrameKind::Audio, b"a")]
-        {
+        for frame in [metadata(b"m"), header(FrameKind::Video, b"v"), header(FrameKind::Audio, b"a")] {
             headers.keep(&frame, &limits());
         }
         headers
@@ -165,22 +179,11 @@ mod tests {
     #[test]
     fn an_edge_join_sends_headers_first_then_one_audio_frame() {
         let burst = burst(JoinMode::Edge, &all_headers(), &filled(&group(10_000, 9)), &limits());
-        let payloads: Vec<&[u8]> =
-            burst.frames.iter().take(3).map(|frame| &frame.payload[..]).collect();
+        let payloads: Vec<&[u8]> = burst.frames.iter().take(3).map(|frame| &frame.payload[..]).collect();
         assert_eq!(payloads, [b"m", b"v", b"a"]);
         assert_eq!(burst.frames[0].timestamp_ms, 10_340, "no later than anything that follows");
-        assert_eq!(
-            (burst.frames[3].kind, burst.frames[3].timestamp_ms),
-            (FrameKind::Audio, 10_340)
-        );
-        assert_eq!(
-            burst
-                .frames
-                .iter()
-                .filter(|frame| frame.kind == FrameKind::Audio && frame.is_coded())
-                .count(),
-            1
-        );
+        assert_eq!((burst.frames[3].kind, burst.frames[3].timestamp_ms), (FrameKind::Audio, 10_340));
+        assert_eq!(burst.frames.iter().filter(|frame| frame.kind == FrameKind::Audio && frame.is_coded()).count(), 1);
     }
 
     #[test]
@@ -195,8 +198,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_has_just_begun_repeats_what_there_is() {
-        let burst =
-            burst(JoinMode::Edge, &Headers::default(), &filled(&group(1_000, 1)), &limits());
+        let burst = burst(JoinMode::Edge, &Headers::default(), &filled(&group(1_000, 1)), &limits());
         let keys: Vec<bool> = pictures(&burst).iter().map(|frame| frame.is_video_key()).collect();
         assert_eq!(keys, [true, false, true, false, true, false, true, true, false]);
         let times: Vec<u64> = pictures(&burst).iter().map(|frame| frame.timestamp_ms).collect();
@@ -228,10 +230,7 @@ mod tests {
                     .map(|(squeezed, real)| (real.presentation_ms(), squeezed.presentation_ms()))
                     .collect();
                 shown.sort_unstable();
-                assert!(
-                    shown.is_sorted_by(|a, b| a.1 < b.1),
-                    "order of presentation changed: {shown:?}"
-                );
+                assert!(shown.is_sorted_by(|a, b| a.1 < b.1), "order of presentation changed: {shown:?}");
             }
             for (squeezed, real) in second_pass.iter().zip(&frames) {
                 assert!(squeezed.composition_ms >= 0);
@@ -262,8 +261,7 @@ mod tests {
     #[test]
     fn without_pictures_no_past_is_sent() {
         for mode in [JoinMode::Edge, JoinMode::Gop, JoinMode::Key] {
-            let burst =
-                burst(mode, &all_headers(), &filled(&[audio(0), audio(20), delta(30)]), &limits());
+            let burst = burst(mode, &all_headers(), &filled(&[audio(0), audio(20), delta(30)]), &limits());
             assert_eq!(burst.frames.len(), 3);
             assert!(!burst.has_picture);
         }

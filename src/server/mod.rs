@@ -77,9 +77,8 @@ impl Server {
             Err(error) => warn!("the limit on descriptors stays as it is: {error}"),
         }
         let poll = Poll::new()?;
-        let mut listener = TcpListener::bind(address).map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
-        })?;
+        let mut listener = TcpListener::bind(address)
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
         sys::prepare_listener(listener.as_fd())?;
         let address = listener.local_addr()?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
@@ -183,10 +182,7 @@ impl Server {
                 Ok((stream, peer)) => self.add(now, stream, peer),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if sys::is_out_of_descriptors(&error) => {
-                    warn!(
-                        "cannot accept: {error}; trying again in {} ms",
-                        ACCEPT_BACKOFF.as_millis()
-                    );
+                    warn!("cannot accept: {error}; trying again in {} ms", ACCEPT_BACKOFF.as_millis());
                     self.accept_at = Some(now + ACCEPT_BACKOFF);
                     return;
                 }

@@ -49,17 +49,10 @@ pub(super) fn acknowledge_now(socket: BorrowedFd<'_>) {
     let _ = socket;
 }
 
-fn set_option(
-    socket: BorrowedFd<'_>,
-    level: libc::c_int,
-    name: libc::c_int,
-    value: libc::c_int,
-) -> io::Result<()> {
+fn set_option(socket: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
     let len = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the descriptor is borrowed and open, `value` lives over the call and `len` is its size.
-    let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len)
-    };
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -73,10 +66,7 @@ pub(super) fn raise_descriptor_limit() -> io::Result<u64> {
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    let wanted = libc::rlimit {
-        rlim_cur: highest_descriptor_limit(limit.rlim_max),
-        rlim_max: limit.rlim_max,
-    };
+    let wanted = libc::rlimit { rlim_cur: highest_descriptor_limit(limit.rlim_max), rlim_max: limit.rlim_max };
     // SAFETY: `wanted` is a valid limit that is only read.
     if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const wanted) } != 0 {
         return Err(io::Error::last_os_error());

@@ -42,10 +42,7 @@ pub fn encode_message(
 
 /// The same bytes as [`encode_message`], handed to `piece` one after the other without copying `payload`: headers are
 /// cut from `heads`, which may be used for many messages, and the rest shares `payload`.
-#[allow(
-    clippy::too_many_arguments,
-    reason = "the fields of a message header, as in encode_message, and two ends"
-)]
+#[allow(clippy::too_many_arguments, reason = "the fields of a message header, as in encode_message, and two ends")]
 pub fn encode_shared(
     heads: &mut BytesMut,
     chunk_size: usize,
@@ -74,12 +71,7 @@ pub fn encode_shared(
 }
 
 /// Number of bytes that [`encode_message`] writes for a payload of `payload_len` bytes.
-pub fn encoded_len(
-    chunk_size: usize,
-    chunk_stream_id: u32,
-    timestamp: u32,
-    payload_len: usize,
-) -> usize {
+pub fn encoded_len(chunk_size: usize, chunk_stream_id: u32, timestamp: u32, payload_len: usize) -> usize {
     let payload_len = payload_len.min(MAX_MESSAGE_LEN);
     let chunks = payload_len.div_ceil(chunk_size.max(1)).max(1);
     let basic_header = match chunk_stream_id {

@@ -107,12 +107,7 @@ pub struct ClientSession {
 
 impl ClientSession {
     /// A session whose connection was made at `now`; its first output is C0 and C1.
-    pub fn new(
-        _now: Instant,
-        config: Arc<SessionConfig>,
-        target: ClientTarget,
-        random_seed: u64,
-    ) -> Self {
+    pub fn new(_now: Instant, config: Arc<SessionConfig>, target: ClientTarget, random_seed: u64) -> Self {
         let mut out = BytesMut::new();
         let handshake = ClientHandshake::new(random_seed, target.digest, &mut out);
         let limits = &config.limits;
@@ -218,8 +213,7 @@ impl ClientSession {
     fn handle_control(&mut self, message: Option<ControlMessage>) {
         match message {
             Some(ControlMessage::WindowAcknowledgementSize(window_bytes)) if window_bytes > 0 => {
-                self.acknowledge_every_bytes =
-                    window_bytes.min(self.config.limits.acknowledgement_bytes);
+                self.acknowledge_every_bytes = window_bytes.min(self.config.limits.acknowledgement_bytes);
             }
             Some(ControlMessage::SetPeerBandwidth { window_bytes, .. }) if window_bytes > 0 => {
                 self.announce_window(window_bytes);
@@ -247,9 +241,7 @@ impl ClientSession {
         if self.stage == Stage::Connecting && result.transaction_id == transaction_id::CONNECT {
             self.stage = Stage::Opening;
             self.open();
-        } else if self.stage == Stage::Opening
-            && result.transaction_id == transaction_id::CREATE_STREAM
-        {
+        } else if self.stage == Stage::Opening && result.transaction_id == transaction_id::CREATE_STREAM {
             self.stage = Stage::Starting;
             let number = result.arguments.iter().find_map(Value::as_number);
             // A cast of a float keeps to the range of the integer. Servers number their first stream 1.
@@ -313,14 +305,7 @@ impl ClientSession {
         self.write(chunk_stream_id::CONTROL, 0, message.type_id(), 0, &body);
     }
 
-    fn write(
-        &mut self,
-        chunk_stream_id: u32,
-        timestamp: u32,
-        type_id: u8,
-        stream_id: u32,
-        payload: &[u8],
-    ) {
+    fn write(&mut self, chunk_stream_id: u32, timestamp: u32, type_id: u8, stream_id: u32, payload: &[u8]) {
         // Set Chunk Size is the first message of all and fits into any chunk, so this size holds from the start.
         chunk::encode_message(
             &mut self.out,

@@ -21,8 +21,7 @@ pub(super) mod transaction_id {
     pub(super) const DELETE_STREAM: f64 = 7.0;
 
     /// Requests that a server need not know.
-    pub(in super::super) const OPTIONAL: [f64; 4] =
-        [RELEASE_STREAM, FC_PUBLISH, FC_UNPUBLISH, DELETE_STREAM];
+    pub(in super::super) const OPTIONAL: [f64; 4] = [RELEASE_STREAM, FC_PUBLISH, FC_UNPUBLISH, DELETE_STREAM];
 }
 
 /// What a publisher calls itself: some servers allow FMLE only.
@@ -31,10 +30,8 @@ const PUBLISHER_VERSION: &str = "FMLE/3.0 (compatible; rtmpd)";
 const PLAYER_VERSION: &str = "LNX 9,0,124,2";
 
 /// FourCCs of Enhanced RTMP. `*` alone would do by the specification, but not for every server.
-const FOUR_CCS: [&str; 13] = [
-    "*", "avc1", "hvc1", "vvc1", "vp08", "vp09", "av01", "mp4a", ".mp3", "Opus", "fLaC", "ac-3",
-    "ec-3",
-];
+const FOUR_CCS: [&str; 13] =
+    ["*", "avc1", "hvc1", "vvc1", "vp08", "vp09", "av01", "mp4a", ".mp3", "Opus", "fLaC", "ac-3", "ec-3"];
 /// `FourCcInfoMask.CanForward` (Enhanced RTMP v2).
 const CAN_FORWARD: f64 = 4.0;
 /// `capsEx` (Enhanced RTMP v2): multitrack 2, ModEx 4, nanosecond offsets 8. Not reconnect (1).

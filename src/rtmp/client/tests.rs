@@ -132,9 +132,7 @@ fn in_words(message: &Message) -> String {
         let command = Command::decode(message.type_id, &message.payload).unwrap();
         let arguments: Vec<String> = command.arguments.iter().map(value_in_words).collect();
         let (id, arguments) = (command.transaction_id, arguments.join(" "));
-        return format!("{}: {} {id} {arguments}", message.stream_id, command.name)
-            .trim_end()
-            .to_owned();
+        return format!("{}: {} {id} {arguments}", message.stream_id, command.name).trim_end().to_owned();
     }
     match ControlMessage::decode(message.type_id, &message.payload) {
         Some(control) => format!("{control:?}"),
@@ -151,11 +149,7 @@ fn value_in_words(value: &Value) -> String {
 }
 
 fn status_of(level: &str, code: &str) -> ClientEvent {
-    ClientEvent::Status {
-        level: level.to_owned(),
-        code: code.to_owned(),
-        description: "words".to_owned(),
-    }
+    ClientEvent::Status { level: level.to_owned(), code: code.to_owned(), description: "words".to_owned() }
 }
 
 #[test]
@@ -174,10 +168,7 @@ fn publisher_from_handshake_to_media() {
     assert!(connect.object.member("videoFunction").is_none());
 
     script.result(1.0, Value::Null);
-    assert_eq!(
-        script.said(),
-        ["0: releaseStream 2 x?key=1", "0: FCPublish 3 x?key=1", "0: createStream 4"]
-    );
+    assert_eq!(script.said(), ["0: releaseStream 2 x?key=1", "0: FCPublish 3 x?key=1", "0: createStream 4"]);
     script.result(2.0, Value::Undefined);
     script.result(3.0, Value::Undefined);
     assert!(script.said().is_empty());
@@ -250,9 +241,7 @@ fn media_before_play_start_is_not_lost() {
     script.message(type_id::VIDEO, b"before createStream");
     script.result(4.0, Value::Number(1.0));
     script.message(type_id::VIDEO, b"sequence header");
-    assert!(
-        matches!(&script.events()[..], [ClientEvent::Media(m)] if m.payload == "sequence header")
-    );
+    assert!(matches!(&script.events()[..], [ClientEvent::Media(m)] if m.payload == "sequence header"));
 }
 
 #[test]
@@ -343,15 +332,9 @@ fn status_errors_are_reported() {
     script.on_status("error", "NetStream.Publish.BadName");
     script.command("_error", 0.0, Value::Null);
     script.command("onStatus", 0.0, Value::Null);
-    let nothing = |level: &str| ClientEvent::Status {
-        level: level.to_owned(),
-        code: String::new(),
-        description: String::new(),
-    };
-    assert_eq!(
-        script.events(),
-        [status_of("error", "NetStream.Publish.BadName"), nothing("error"), nothing("status")]
-    );
+    let nothing =
+        |level: &str| ClientEvent::Status { level: level.to_owned(), code: String::new(), description: String::new() };
+    assert_eq!(script.events(), [status_of("error", "NetStream.Publish.BadName"), nothing("error"), nothing("status")]);
 }
 
 #[test]
@@ -433,10 +416,7 @@ fn peer_bandwidth_is_answered_once_by_the_window() {
         let limit = BandwidthLimit::Dynamic;
         script.control(ControlMessage::SetPeerBandwidth { window_bytes, limit });
     }
-    assert_eq!(
-        script.said(),
-        ["WindowAcknowledgementSize(5000)", "WindowAcknowledgementSize(6000)"]
-    );
+    assert_eq!(script.said(), ["WindowAcknowledgementSize(5000)", "WindowAcknowledgementSize(6000)"]);
 }
 
 #[test]
@@ -445,9 +425,7 @@ fn chunk_size_of_the_server_is_honoured() {
     script.control(ControlMessage::SetChunkSize(60_000));
     script.chunk_size = 60_000;
     script.message(type_id::VIDEO, &[3; 50_000]);
-    assert!(
-        matches!(&script.events()[..], [ClientEvent::Media(m)] if m.payload == [3; 50_000][..])
-    );
+    assert!(matches!(&script.events()[..], [ClientEvent::Media(m)] if m.payload == [3; 50_000][..]));
 }
 
 #[test]

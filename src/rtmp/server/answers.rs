@@ -100,22 +100,13 @@ impl Answers {
     }
 
     fn command(&mut self, stream_id: u32, name: &str, id: f64, object: Value, value: Value) {
-        let command =
-            Command { name: name.to_owned(), transaction_id: id, object, arguments: vec![value] };
+        let command = Command { name: name.to_owned(), transaction_id: id, object, arguments: vec![value] };
         let mut body = BytesMut::new();
         command.encode(&mut body);
         self.message(chunk_stream_id::COMMAND, type_id::COMMAND_AMF0, stream_id, &body);
     }
 
     fn message(&mut self, chunk_stream_id: u32, type_id: u8, stream_id: u32, body: &[u8]) {
-        chunk::encode_message(
-            &mut self.out,
-            self.chunk_size,
-            chunk_stream_id,
-            0,
-            type_id,
-            stream_id,
-            body,
-        );
+        chunk::encode_message(&mut self.out, self.chunk_size, chunk_stream_id, 0, type_id, stream_id, body);
     }
 }

@@ -135,10 +135,7 @@ mod tests {
 
     #[test]
     fn clear_data_frame_of_metadata_clears_it() {
-        assert_eq!(
-            classify(18, message(&["@clearDataFrame", "onMetaData"], &[])),
-            DataMessage::ClearMetadata
-        );
+        assert_eq!(classify(18, message(&["@clearDataFrame", "onMetaData"], &[])), DataMessage::ClearMetadata);
         for names in [&["@clearDataFrame"][..], &["@clearDataFrame", "onFI"]] {
             assert_eq!(classify(18, message(names, &[])), DataMessage::Nothing);
         }
@@ -173,8 +170,7 @@ mod tests {
 
     #[test]
     fn garbage_is_nothing() {
-        let table: [&[u8]; 6] =
-            [&[], &[0], &[2, 0], &[2, 0xFF, 0xFF, 1], &[3, 0, 0, 9], &[0x0C, 0, 0, 0, 9, 65]];
+        let table: [&[u8]; 6] = [&[], &[0], &[2, 0], &[2, 0xFF, 0xFF, 1], &[3, 0, 0, 9], &[0x0C, 0, 0, 0, 9, 65]];
         for bytes in table {
             assert_eq!(classify(18, Bytes::from_static(bytes)), DataMessage::Nothing, "{bytes:?}");
         }

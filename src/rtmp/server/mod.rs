@@ -199,10 +199,7 @@ impl ServerSession {
 
     /// When `handle_timeout` wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.setup_deadline(), self.publisher_deadline(), self.ping_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.setup_deadline(), self.publisher_deadline(), self.ping_deadline()].into_iter().flatten().min()
     }
 
     /// Next event.

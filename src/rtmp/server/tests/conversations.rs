@@ -62,12 +62,8 @@ fn obs_publishes_in_the_manner_of_fmle_and_stops() {
     peer.call(0, "releaseStream", 2.0, [text("a")]);
     peer.call(0, "FCPublish", 3.0, [text("a")]);
     peer.call(0, "createStream", 4.0, []);
-    let wanted = [
-        "_result 2 undefined",
-        "_result 3 undefined",
-        "onFCPublish 3 status NetStream.Publish.Start",
-        "_result 4 1",
-    ];
+    let wanted =
+        ["_result 2 undefined", "_result 3 undefined", "onFCPublish 3 status NetStream.Publish.Start", "_result 4 1"];
     assert_eq!(peer.said(), wanted);
     peer.call(1, "publish", 5.0, [text("a"), text("live")]);
     assert_eq!(peer.events(), [publish_of(1, "a")]);
@@ -212,12 +208,7 @@ fn ffplay_and_vlc_ask_for_the_length_and_play() {
     peer.call(0, "createStream", 2.0, []);
     peer.call(0, "FCSubscribe", 3.0, [text("a")]);
     peer.call(0, "getStreamLength", 4.0, [text("a")]);
-    let wanted = [
-        "_result 2 1",
-        "_result 3 undefined",
-        "onFCSubscribe 3 status NetStream.Play.Start",
-        "_result 4 0",
-    ];
+    let wanted = ["_result 2 1", "_result 3 undefined", "onFCSubscribe 3 status NetStream.Play.Start", "_result 4 0"];
     assert_eq!(peer.said(), wanted);
     peer.call(1, "play", 5.0, [text("a"), number(-2000.0)]);
     assert_eq!(peer.events(), [play_of(1, "a")]);
@@ -230,11 +221,8 @@ fn a_flash_client_speaks_amf3() {
     let send = |peer: &mut Peer, type_id, stream_id, body: &[u8]| {
         peer.message(type_id, stream_id, 0, &[&[0], body].concat());
     };
-    let object = Value::object([
-        ("app", text("live")),
-        ("tcUrl", text("rtmp://host/live")),
-        ("objectEncoding", number(3.0)),
-    ]);
+    let object =
+        Value::object([("app", text("live")), ("tcUrl", text("rtmp://host/live")), ("objectEncoding", number(3.0))]);
     let connect = command_body("connect", 1.0, object, &[]);
     peer.message(type_id::COMMAND_AMF0, 0, 0, &connect);
     send(&mut peer, type_id::COMMAND_AMF3, 0, &command_body("createStream", 2.0, Value::Null, &[]));

@@ -47,8 +47,7 @@ fn a_flood_of_pings_in_one_input_is_too_many_answers() {
 
 #[test]
 fn only_publishers_may_send_long_messages() {
-    let limits =
-        SessionLimits { command_bytes: 1000, message_bytes: 5000, ..SessionLimits::default() };
+    let limits = SessionLimits { command_bytes: 1000, message_bytes: 5000, ..SessionLimits::default() };
     let body = |len| vec![0; len];
     let mut peer = Peer::connected_with(limits.clone());
     assert_eq!(peer.try_message(20, 0, 0, &body(1000)), Ok(()));

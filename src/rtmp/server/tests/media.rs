@@ -79,15 +79,9 @@ fn media_without_message_stream_id_belongs_to_the_only_publisher() {
 #[test]
 fn metadata_is_told_without_set_data_frame() {
     let mut peer = Peer::publishing();
-    let metadata =
-        [text("onMetaData"), Value::EcmaArray(vec![("width".to_owned(), Value::Number(640.0))])];
+    let metadata = [text("onMetaData"), Value::EcmaArray(vec![("width".to_owned(), Value::Number(640.0))])];
     let framed = [&[text("@setDataFrame")], &metadata[..]].concat();
-    let wanted = |timestamp| Event::Data {
-        stream_id: 1,
-        timestamp,
-        payload: values(&metadata),
-        is_metadata: true,
-    };
+    let wanted = |timestamp| Event::Data { stream_id: 1, timestamp, payload: values(&metadata), is_metadata: true };
     peer.message(type_id::DATA_AMF0, 1, 0, &values(&framed));
     peer.message(type_id::DATA_AMF0, 1, 5, &values(&metadata));
     peer.message(type_id::DATA_AMF3, 1, 6, &[&[0], &values(&framed)[..]].concat());

@@ -35,11 +35,8 @@ impl Peer {
         let now = Instant::now();
         let config = Arc::new(SessionConfig { chunk_size: 4096, limits });
         let limit = 16 << 20;
-        let decoder = ChunkDecoder::new(ChunkLimits {
-            message_bytes: limit,
-            partial_bytes: 2 * limit,
-            chunk_streams: 64,
-        });
+        let decoder =
+            ChunkDecoder::new(ChunkLimits { message_bytes: limit, partial_bytes: 2 * limit, chunk_streams: 64 });
         let session = ServerSession::new(now, config, 7);
         Peer { session, now, decoder, handshake_left: HANDSHAKE_BYTES, sent: 0 }
     }
@@ -124,13 +121,7 @@ impl Peer {
     }
 
     /// A command without a command object, which must not be an error.
-    pub(crate) fn call<const N: usize>(
-        &mut self,
-        stream_id: u32,
-        name: &str,
-        id: f64,
-        arguments: [Value; N],
-    ) {
+    pub(crate) fn call<const N: usize>(&mut self, stream_id: u32, name: &str, id: f64, arguments: [Value; N]) {
         self.try_call(stream_id, name, id, arguments).expect(name);
     }
 
@@ -202,12 +193,7 @@ pub(crate) fn number(number: f64) -> Value {
 }
 
 pub(crate) fn command_body(name: &str, id: f64, object: Value, arguments: &[Value]) -> BytesMut {
-    let command = Command {
-        name: name.to_owned(),
-        transaction_id: id,
-        object,
-        arguments: arguments.to_vec(),
-    };
+    let command = Command { name: name.to_owned(), transaction_id: id, object, arguments: arguments.to_vec() };
     let mut body = BytesMut::new();
     command.encode(&mut body);
     body

@@ -6,12 +6,7 @@ use crate::rtmp::path::{PathError, StreamPath};
 use crate::rtmp::server::{Event, PublishKind, SessionError, code};
 
 pub(super) fn path(stream: &str) -> StreamPath {
-    StreamPath {
-        vhost: "host".to_owned(),
-        app: "live".to_owned(),
-        stream: stream.to_owned(),
-        query: String::new(),
-    }
+    StreamPath { vhost: "host".to_owned(), app: "live".to_owned(), stream: stream.to_owned(), query: String::new() }
 }
 
 pub(super) fn publish_of(stream_id: u32, stream: &str) -> Event {
@@ -215,11 +210,7 @@ fn start_packets_of_fmle_after_a_publish_in_the_manner_of_flash_are_answered() {
     let mut peer = Peer::publishing();
     peer.call(0, "releaseStream", 4.0, [text("a")]);
     peer.call(0, "FCPublish", 5.0, [text("a")]);
-    let wanted = [
-        "_result 4 undefined",
-        "_result 5 undefined",
-        "onFCPublish 5 status NetStream.Publish.Start",
-    ];
+    let wanted = ["_result 4 undefined", "_result 5 undefined", "onFCPublish 5 status NetStream.Publish.Start"];
     assert_eq!(peer.said(), wanted);
     assert_eq!(peer.events(), [], "it publishes on");
 }
@@ -251,8 +242,7 @@ fn fc_unpublish_ends_the_publisher_of_that_name() {
     peer.events();
     peer.call(0, "FCUnpublish", 6.0, [text("a")]);
     assert_eq!(peer.events(), [Event::Ended { stream_id: 1 }]);
-    let wanted =
-        ["_result 6 undefined", "onFCUnpublish 6 status NetStream.Unpublish.Success", UNPUBLISHED];
+    let wanted = ["_result 6 undefined", "onFCUnpublish 6 status NetStream.Unpublish.Success", UNPUBLISHED];
     assert_eq!(peer.said(), wanted);
     peer.call(0, "FCUnpublish", 7.0, [text("unknown")]);
     assert_eq!(peer.events(), [Event::Ended { stream_id: 2 }], "the only one left");
@@ -410,12 +400,10 @@ fn answers_for_streams_that_do_not_fit_say_nothing() {
 fn a_player_is_told_that_its_publisher_went_and_came_back() {
     let mut peer = Peer::playing();
     peer.session.notify_unpublished(1);
-    let gone =
-        ["onStatus on 1: status NetStream.Play.UnpublishNotify", "UserControl(StreamEof(1))"];
+    let gone = ["onStatus on 1: status NetStream.Play.UnpublishNotify", "UserControl(StreamEof(1))"];
     assert_eq!(peer.said(), gone);
     peer.session.notify_published(1);
-    let back =
-        ["UserControl(StreamBegin(1))", "onStatus on 1: status NetStream.Play.PublishNotify"];
+    let back = ["UserControl(StreamBegin(1))", "onStatus on 1: status NetStream.Play.PublishNotify"];
     assert_eq!(peer.said(), back);
 }
 
@@ -471,10 +459,8 @@ fn a_player_chooses_audio_and_video() {
     let mut peer = Peer::playing();
     peer.call(1, "receiveAudio", 0.0, [Value::Boolean(false)]);
     peer.call(1, "receiveVideo", 4.0, [Value::Boolean(true)]);
-    let wanted = [
-        Event::ReceiveAudio { stream_id: 1, wanted: false },
-        Event::ReceiveVideo { stream_id: 1, wanted: true },
-    ];
+    let wanted =
+        [Event::ReceiveAudio { stream_id: 1, wanted: false }, Event::ReceiveVideo { stream_id: 1, wanted: true }];
     assert_eq!(peer.events(), wanted);
     assert_eq!(peer.said(), ["_result 4 undefined"]);
 }
