@@ -3,7 +3,7 @@
 //! Owns: the flags, what they change in a [`Config`], and what the program tells the one who started it. Does not know
 //! files, sockets or protocol.
 //!
-//! Everything about a flag stands in one row of [`FLAGS`]: how it is written, what `--help` says of it, and what it
+//! Everything about a flag stands in one row of `FLAGS`: how it is written, what `--help` says of it, and what it
 //! does to [`Typed`].
 
 use std::ffi::OsStr;
