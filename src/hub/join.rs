@@ -6,8 +6,8 @@
 //!
 //! 1. an audio frame, so that a player that waits to see every track need not wait for the next (and further ones
 //!    between the pictures, where these take so long that a player would notice the gap);
-//! 2. a run of video frames that a player may eat while it guesses the frame rate (ffplay throws away what it read while
-//!    probing), and the key frame once more, so that eating one frame too many does no harm;
+//! 2. a run of video frames that a player may eat while it guesses the frame rate (ffplay throws away what it read
+//!    while probing), and the key frame once more, so that eating one frame too many does no harm;
 //! 3. the video frames since the key frame, ending at the newest one.
 //!
 //! The video frames are 1 ms apart. ARCHITECTURE.md, "Joining", has the figures.
