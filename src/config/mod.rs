@@ -204,7 +204,7 @@ impl Default for QueueLimits {
         QueueLimits {
             bytes: 32 * 1024 * 1024,
             lag_ms: 2_000,
-            hard_bytes: 48 * 1024 * 1024,
+            hard_bytes: 8 * 1024 * 1024,
             stall_timeout_ms: 10_000,
             linger_ms: 1_000,
         }

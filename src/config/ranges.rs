@@ -79,7 +79,6 @@ const RANGES: &[Range] = &[
 const ORDER: &[(&str, &str, &str)] = &[
     ("limits.session.command_bytes", "limits.session.message_bytes", "publishers send commands, too"),
     ("limits.session.message_bytes", "limits.session.partial_bytes", "one whole message has to fit"),
-    ("limits.queue.bytes", "limits.queue.hard_bytes", "a slow player has to skip before it is closed"),
     ("limits.hub.cache.gop_bytes", "limits.queue.bytes", "a player that joins is sent a whole group at once"),
 ];
 

@@ -90,7 +90,6 @@ fn a_number_that_may_not_exceed_another_is_refused_where_it_is_set() {
     let cases = [
         ("session", "command_bytes", "message_bytes", 65_537, 65_536),
         ("session", "message_bytes", "partial_bytes", 5_000_001, 5_000_000),
-        ("queue", "bytes", "hard_bytes", 40_000_001, 40_000_000),
     ];
     for (section, smaller, larger, small, large) in cases {
         let section = format!("limits.{section}");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::close::CloseReason;
 use super::queue::{Class, SendQueue};
-use crate::config::{JoinMode, QueueLimits};
+use crate::config::{EngineConfig, JoinMode, QueueLimits};
 use crate::hub::StreamId;
 use crate::rtmp::server::ServerSession;
 
@@ -91,17 +91,28 @@ impl Connection {
         let mut any = false;
         while let Some(bytes) = self.session.poll_output() {
             self.note_push(now);
-            self.queue.push(now_ms, Class::Kept, bytes);
+            self.queue.push(now_ms, Class::Kept, 0, bytes);
             any = true;
         }
         any
     }
 
-    /// To be called before each push: the time without progress counts from the first waiting byte.
+    /// To be called before each push: the time without progress counts from the first waiting byte. Not where the peer
+    /// already takes nothing and only the dropping of frames has emptied the queue.
     pub(super) fn note_push(&mut self, now: Instant) {
-        if self.queue.is_empty() {
+        if self.queue.is_empty() && !self.blocked {
             self.progress_at = now;
         }
+    }
+
+    /// More waits to be sent that is never dropped than may: how much may. A peer that neither publishes nor plays has
+    /// nothing to wait for but a few answers.
+    pub(super) fn overfull(&self, config: &EngineConfig) -> Option<usize> {
+        let limit = match self.attachments.is_empty() {
+            true => config.session.answer_bytes,
+            false => config.queue.hard_bytes,
+        };
+        (self.queue.kept_len() > limit).then_some(limit)
     }
 
     /// When this connection wants to be woken.

@@ -12,13 +12,14 @@ use bytes::{Bytes, BytesMut};
 use slab::Slab;
 
 use super::connection::Connection;
-use super::queue::Class;
+use super::deadlines::Deadlines;
+use super::queue::{Class, SendQueue};
 use super::{ConnectionId, DirtyList};
-use crate::config::QueueLimits;
+use crate::config::{EngineConfig, QueueLimits};
 use crate::container::flv::tag;
 use crate::hub::{Burst, Delivery, Sink, SubscriberId};
 use crate::media::{Frame, FrameKind, FrameRole};
-use crate::rtmp::chunk::{encode_message, encode_shared};
+use crate::rtmp::chunk::{encode_message, encode_shared, encoded_len};
 use crate::rtmp::message::{chunk_stream_id, type_id};
 
 /// The message stream that nearly every player plays on: `createStream` gives it first.
@@ -41,46 +42,64 @@ pub(super) fn from_hub_id(id: u64) -> (ConnectionId, u32) {
 pub(super) struct FanOut<'a> {
     pub(super) now: Instant,
     pub(super) now_ms: u32,
-    pub(super) chunk_size: usize,
-    pub(super) limits: &'a QueueLimits,
+    pub(super) config: &'a EngineConfig,
     pub(super) connections: &'a mut Slab<Connection>,
     pub(super) dirty: &'a mut DirtyList,
+    pub(super) deadlines: &'a mut Deadlines,
     /// The frame's wire form for the usual message stream.
     pub(super) usual: Option<Bytes>,
-    /// The same for other message streams.
-    pub(super) unusual: Vec<(u32, Bytes)>,
+    /// Room for chunk headers of other message streams.
+    pub(super) heads: BytesMut,
 }
 
 impl FanOut<'_> {
-    fn wire_form(&mut self, frame: &Frame, message_stream: u32) -> Bytes {
-        let chunk_size = self.chunk_size;
-        if message_stream == USUAL_MESSAGE_STREAM {
-            return self.usual.get_or_insert_with(|| encode(frame, chunk_size, message_stream)).clone();
+    /// Has what was pushed sent. A connection where too much piles up is closed as soon as it is woken.
+    fn mark(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        self.dirty.mark(id, connection);
+        let is_due = connection.wakes_at.is_some_and(|at| at <= self.now);
+        if !is_due && connection.overfull(self.config).is_some() {
+            connection.wakes_at = Some(self.now);
+            self.deadlines.push(self.now, id);
         }
-        if let Some((_, bytes)) = self.unusual.iter().find(|(stream, _)| *stream == message_stream) {
-            return bytes.clone();
-        }
-        let bytes = encode(frame, chunk_size, message_stream);
-        self.unusual.push((message_stream, bytes.clone()));
-        bytes
     }
 }
 
 impl Sink for FanOut<'_> {
     fn deliver(&mut self, to: SubscriberId, frame: &Frame, begins_group: bool) -> Delivery {
         let (id, message_stream) = from_hub_id(to.0);
-        let bytes = self.wire_form(frame, message_stream);
         let Some(connection) = self.connections.get_mut(id.0) else { return Delivery::Queued };
+        let chunk_size = self.config.chunk_size;
+        let lane = lane(message_stream);
         let class = match frame.role {
             FrameRole::Header(_) | FrameRole::Metadata => Class::Kept,
             _ => Class::Media,
         };
-        if class == Class::Media && !make_room(connection, self.limits, self.now_ms, begins_group, bytes.len()) {
-            return Delivery::Skipped;
+        if class == Class::Media {
+            let (chunk_stream, _) = ids(frame.kind);
+            let len = encoded_len(chunk_size, chunk_stream, wire_timestamp(frame), frame.payload.len());
+            if !make_room(connection, &self.config.queue, self.now_ms, lane, begins_group, len) {
+                return Delivery::Skipped;
+            }
         }
         connection.note_push(self.now);
-        connection.queue.push(self.now_ms, class, bytes);
-        self.dirty.mark(id, connection);
+        if message_stream == USUAL_MESSAGE_STREAM {
+            let bytes = self.usual.get_or_insert_with(|| encode(frame, chunk_size)).clone();
+            connection.queue.push(self.now_ms, class, lane, bytes);
+        } else {
+            let payload = &frame.payload;
+            push_shared(
+                &mut connection.queue,
+                self.now_ms,
+                &mut self.heads,
+                chunk_size,
+                message_stream,
+                class,
+                frame,
+                payload,
+            );
+        }
+        self.mark(id);
         Delivery::Queued
     }
 
@@ -89,7 +108,7 @@ impl Sink for FanOut<'_> {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         connection.session.notify_unpublished(message_stream);
         if connection.take_answers(self.now, self.now_ms) {
-            self.dirty.mark(id, connection);
+            self.mark(id);
         }
     }
 
@@ -98,25 +117,37 @@ impl Sink for FanOut<'_> {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         connection.session.notify_published(message_stream);
         if connection.take_answers(self.now, self.now_ms) {
-            self.dirty.mark(id, connection);
+            self.mark(id);
         }
     }
 }
 
+/// Which part of a connection's queue belongs to a message stream.
+pub(super) fn lane(message_stream: u32) -> u16 {
+    message_stream as u16
+}
+
 /// Keeps a slow player's queue within its limits. `false`: the frame has to be dropped as well.
-fn make_room(connection: &mut Connection, limits: &QueueLimits, now_ms: u32, begins_group: bool, len: usize) -> bool {
+fn make_room(
+    connection: &mut Connection,
+    limits: &QueueLimits,
+    now_ms: u32,
+    lane: u16,
+    begins_group: bool,
+    len: usize,
+) -> bool {
     let queue = &mut connection.queue;
     if queue.is_empty() {
         return true;
     }
-    if begins_group && queue.holds(Class::Join) {
+    if begins_group && queue.holds(Class::Join, lane) {
         // What waits behind these pictures needs them.
-        connection.dropped += queue.drop_waiting(|class| class != Class::Kept) as u64;
+        connection.dropped += queue.drop_waiting(Some(lane)) as u64;
     }
     if queue.len() + len <= limits.bytes && queue.lag_ms(now_ms) <= limits.lag_ms {
         return true;
     }
-    connection.dropped += queue.drop_waiting(|class| class != Class::Kept) as u64;
+    connection.dropped += queue.drop_waiting(Some(lane)) as u64;
     let fits = queue.len() + len <= limits.bytes;
     if begins_group && fits {
         return true;
@@ -143,25 +174,49 @@ pub(super) fn push_burst(
             FrameKind::Video if frame.is_coded() => tag::with_composition_ms(&frame.payload, frame.composition_ms),
             _ => frame.payload.clone(),
         };
-        let (chunk_stream, type_id) = ids(frame.kind);
-        let mut begins = true;
-        let queue = &mut connection.queue;
-        let timestamp = wire_timestamp(frame);
-        encode_shared(&mut heads, chunk_size, chunk_stream, timestamp, type_id, message_stream, &payload, |piece| {
-            if begins {
-                queue.push(now_ms, class, piece);
-            } else {
-                queue.push_more(now_ms, class, piece);
-            }
-            begins = false;
-        });
+        push_shared(&mut connection.queue, now_ms, &mut heads, chunk_size, message_stream, class, frame, &payload);
     }
 }
 
-fn encode(frame: &Frame, chunk_size: usize, message_stream: u32) -> Bytes {
+/// Puts a message into one queue without copying its payload, which need not be the frame's own.
+#[allow(clippy::too_many_arguments, reason = "what a queue entry and a message header are made of")]
+fn push_shared(
+    queue: &mut SendQueue,
+    now_ms: u32,
+    heads: &mut BytesMut,
+    chunk_size: usize,
+    message_stream: u32,
+    class: Class,
+    frame: &Frame,
+    payload: &Bytes,
+) {
+    let (chunk_stream, type_id) = ids(frame.kind);
+    let lane = lane(message_stream);
+    let timestamp = wire_timestamp(frame);
+    let mut begins = true;
+    encode_shared(heads, chunk_size, chunk_stream, timestamp, type_id, message_stream, payload, |piece| {
+        if begins {
+            queue.push(now_ms, class, lane, piece);
+        } else {
+            queue.push_more(now_ms, class, lane, piece);
+        }
+        begins = false;
+    });
+}
+
+/// The wire form for the usual message stream.
+fn encode(frame: &Frame, chunk_size: usize) -> Bytes {
     let (chunk_stream, type_id) = ids(frame.kind);
     let mut out = BytesMut::new();
-    encode_message(&mut out, chunk_size, chunk_stream, wire_timestamp(frame), type_id, message_stream, &frame.payload);
+    encode_message(
+        &mut out,
+        chunk_size,
+        chunk_stream,
+        wire_timestamp(frame),
+        type_id,
+        USUAL_MESSAGE_STREAM,
+        &frame.payload,
+    );
     out.freeze()
 }
 

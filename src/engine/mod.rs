@@ -25,14 +25,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use log::{debug, info, warn};
 use slab::Slab;
 
 pub use self::close::CloseReason;
 use self::connection::{Attachment, Closing, Connection, Role};
 use self::deadlines::Deadlines;
-use self::fanout::{FanOut, from_hub_id, hub_id};
+use self::fanout::{FanOut, from_hub_id, hub_id, lane};
 use self::queue::Class;
 use crate::config::{EngineConfig, JoinMode};
 use crate::container::flv::tag;
@@ -280,12 +280,12 @@ impl Engine {
         let sink = FanOut {
             now,
             now_ms,
-            chunk_size: self.config.chunk_size,
-            limits: &self.config.queue,
+            config: &self.config,
             connections: &mut self.connections,
             dirty: &mut self.dirty,
+            deadlines: &mut self.deadlines,
             usual: None,
-            unusual: Vec::new(),
+            heads: BytesMut::new(),
         };
         (&mut self.hub, sink)
     }
@@ -320,12 +320,18 @@ impl Engine {
         }
     }
 
-    /// Handles a session's events and moves its answers into the queue, in their order.
+    /// Handles a session's events and moves its answers into the queue, in their order. One of them may close the
+    /// connection; then the others count no more, for it must not come into the hub again.
     fn drain_session(&mut self, now: Instant, id: ConnectionId) {
-        while let Some(event) = self.connections.get_mut(id.0).and_then(|connection| connection.session.poll_event()) {
+        while let Some(event) = self.next_event(id) {
             self.handle_event(now, id, event);
         }
         self.take_answers(now, id);
+    }
+
+    fn next_event(&mut self, id: ConnectionId) -> Option<Event> {
+        let connection = self.connections.get_mut(id.0)?;
+        if connection.closing.is_some() { None } else { connection.session.poll_event() }
     }
 
     fn take_answers(&mut self, now: Instant, id: ConnectionId) {
@@ -334,8 +340,7 @@ impl Engine {
         if connection.take_answers(now, now_ms) {
             self.dirty.mark(id, connection);
         }
-        let limit = self.config.queue.hard_bytes;
-        if connection.queue.len() > limit {
+        if let Some(limit) = connection.overfull(&self.config) {
             self.close(now, id, CloseReason::QueueFull(limit));
         }
     }
@@ -345,7 +350,8 @@ impl Engine {
             Event::Connected(info) => {
                 if let Some(connection) = self.connections.get(id.0) {
                     let flash_ver = info.flash_ver.as_deref().unwrap_or("unnamed client");
-                    debug!("{}: {flash_ver} wants {}", connection.peer, info.app);
+                    // As debug text: it must not be able to write lines of its own.
+                    debug!("{}: {flash_ver:?} wants {:?}", connection.peer, info.app);
                 }
             }
             Event::Publish { stream_id, path, .. } => self.publish(now, id, stream_id, &path),
@@ -450,15 +456,23 @@ impl Engine {
     /// Sends a subscriber what it needs to begin with.
     fn join(&mut self, now: Instant, id: ConnectionId, attachment: Attachment, mode: JoinMode) {
         let burst = self.hub.burst(attachment.stream, mode);
-        self.send_burst(now, id, attachment, mode, &burst);
+        self.send_burst(now, id, attachment, mode, burst);
     }
 
-    fn send_burst(&mut self, now: Instant, id: ConnectionId, attachment: Attachment, mode: JoinMode, burst: &Burst) {
+    fn send_burst(&mut self, now: Instant, id: ConnectionId, attachment: Attachment, mode: JoinMode, mut burst: Burst) {
         let now_ms = self.now_ms(now);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
+        if connection.closing.is_some() {
+            return;
+        }
         let class = if mode == JoinMode::Gop { Class::Media } else { Class::Join };
         let message_stream = attachment.message_stream;
-        fanout::push_burst(connection, now, now_ms, self.config.chunk_size, message_stream, burst, class);
+        // Where the past would not fit, the player begins with the next key frame.
+        let burst_bytes: usize = burst.frames.iter().map(|frame| frame.payload.len()).sum();
+        if connection.queue.len() + burst_bytes > self.config.queue.bytes {
+            burst.leave_out_pictures();
+        }
+        fanout::push_burst(connection, now, now_ms, self.config.chunk_size, message_stream, &burst, class);
         if !connection.queue.is_empty() {
             self.dirty.mark(id, connection);
         }
@@ -475,7 +489,7 @@ impl Engine {
             self.hub.set_paused(attachment.stream, subscriber);
         } else if let Some(burst) = self.hub.resume(attachment.stream, subscriber, mode) {
             self.take_answers(now, id);
-            self.send_burst(now, id, attachment, mode, &burst);
+            self.send_burst(now, id, attachment, mode, burst);
         }
     }
 
@@ -496,7 +510,13 @@ impl Engine {
                 let (hub, mut sink) = self.hub_and_sink(now);
                 hub.unpublish(now, attachment.stream, PublisherId(number), departure, &mut sink);
             }
-            Role::Subscriber { .. } => self.hub.unsubscribe(attachment.stream, SubscriberId(number)),
+            Role::Subscriber { .. } => {
+                self.hub.unsubscribe(attachment.stream, SubscriberId(number));
+                if let Some(connection) = self.connections.get_mut(id.0) {
+                    // It wants them no more; a peer that plays again and again gets no heap of them.
+                    connection.queue.drop_waiting(Some(lane(message_stream)));
+                }
+            }
         }
     }
 
@@ -522,7 +542,7 @@ impl Engine {
             return;
         }
         // What was dropped here would only delay the last words.
-        connection.queue.drop_waiting(|class| class != Class::Kept);
+        connection.queue.drop_waiting(None);
         connection.take_answers(now, now_ms);
         let until = if connection.queue.is_empty() { now } else { now + linger };
         connection.closing = Some(Box::new(Closing { reason, until, finished: false }));

@@ -25,6 +25,8 @@ struct Entry {
     /// Milliseconds on the engine's clock.
     queued_ms: u32,
     class: Class,
+    /// Which message stream it belongs to, cut to 16 bits so that an entry stays small: each is dropped by itself.
+    lane: u16,
     /// Whether a message begins here; a message of several entries is kept or dropped whole.
     begins: bool,
 }
@@ -37,6 +39,8 @@ pub struct SendQueue {
     sent: usize,
     /// Bytes not sent yet.
     bytes: usize,
+    /// Bytes of entries that are never dropped.
+    kept_bytes: usize,
 }
 
 /// An empty queue keeps room for so many entries and gives the rest back.
@@ -44,18 +48,21 @@ const KEPT_CAPACITY: usize = 16;
 
 impl SendQueue {
     /// Appends the first bytes of a message.
-    pub fn push(&mut self, now_ms: u32, class: Class, bytes: Bytes) {
-        self.push_entry(Entry { bytes, queued_ms: now_ms, class, begins: true });
+    pub fn push(&mut self, now_ms: u32, class: Class, lane: u16, bytes: Bytes) {
+        self.push_entry(Entry { bytes, queued_ms: now_ms, class, lane, begins: true });
     }
 
     /// Appends more bytes of the message begun last.
-    pub fn push_more(&mut self, now_ms: u32, class: Class, bytes: Bytes) {
-        self.push_entry(Entry { bytes, queued_ms: now_ms, class, begins: false });
+    pub fn push_more(&mut self, now_ms: u32, class: Class, lane: u16, bytes: Bytes) {
+        self.push_entry(Entry { bytes, queued_ms: now_ms, class, lane, begins: false });
     }
 
     fn push_entry(&mut self, entry: Entry) {
         if !entry.bytes.is_empty() {
             self.bytes += entry.bytes.len();
+            if entry.class == Class::Kept {
+                self.kept_bytes += entry.bytes.len();
+            }
             self.entries.push_back(entry);
         }
     }
@@ -65,9 +72,14 @@ impl SendQueue {
         self.bytes
     }
 
-    /// Whether a message of this class waits.
-    pub fn holds(&self, class: Class) -> bool {
-        self.entries.iter().any(|entry| entry.class == class)
+    /// Bytes that are never dropped and not sent yet, as whole entries.
+    pub fn kept_len(&self) -> usize {
+        self.kept_bytes
+    }
+
+    /// Whether a message of this class waits in `lane`.
+    pub fn holds(&self, class: Class, lane: u16) -> bool {
+        self.entries.iter().any(|entry| entry.class == class && entry.lane == lane)
     }
 
     /// Whether all was sent.
@@ -101,6 +113,9 @@ impl SendQueue {
                 return;
             }
             self.sent -= entry.bytes.len();
+            if entry.class == Class::Kept {
+                self.kept_bytes -= entry.bytes.len();
+            }
             self.entries.pop_front();
         }
         if self.entries.capacity() > KEPT_CAPACITY {
@@ -108,8 +123,9 @@ impl SendQueue {
         }
     }
 
-    /// Drops every message of a droppable `class` that was not begun to be sent. Says how many.
-    pub fn drop_waiting(&mut self, droppable: impl Fn(Class) -> bool) -> usize {
+    /// Drops every message but the kept ones that was not begun to be sent; of one lane, or of all. Says how many.
+    pub fn drop_waiting(&mut self, lane: Option<u16>) -> usize {
+        let droppable = |entry: &Entry| entry.class != Class::Kept && lane.is_none_or(|lane| entry.lane == lane);
         // The message in front has begun once a byte of it is out, or once its first entry is.
         let mut begun = self.sent > 0 || self.entries.front().is_some_and(|entry| !entry.begins);
         let mut first = true;
@@ -120,7 +136,7 @@ impl SendQueue {
                 begun = false;
             }
             first = false;
-            let keep = begun || !droppable(entry.class);
+            let keep = begun || !droppable(entry);
             if !keep {
                 dropped += usize::from(entry.begins);
                 dropped_bytes += entry.bytes.len();
@@ -147,9 +163,9 @@ mod tests {
         for (class, pieces) in messages {
             for (index, piece) in pieces.iter().enumerate() {
                 if index == 0 {
-                    queue.push(0, *class, Bytes::from_static(piece));
+                    queue.push(0, *class, 1, Bytes::from_static(piece));
                 } else {
-                    queue.push_more(0, *class, Bytes::from_static(piece));
+                    queue.push_more(0, *class, 1, Bytes::from_static(piece));
                 }
             }
         }
@@ -180,7 +196,7 @@ mod tests {
             let mut queue =
                 queue(&[(Class::Media, &[b"ab", b"cd"]), (Class::Kept, &[b"-"]), (Class::Media, &[b"ef", b"gh"])]);
             queue.advance(sent);
-            let dropped = queue.drop_waiting(|class| class == Class::Media);
+            let dropped = queue.drop_waiting(Some(1));
             let expected: &[u8] = if sent == 0 { b"-" } else { &b"abcd-"[sent..] };
             assert_eq!(all(&queue), expected, "after {sent} bytes");
             assert_eq!(queue.len(), expected.len());
@@ -189,11 +205,35 @@ mod tests {
     }
 
     #[test]
+    fn message_streams_are_dropped_each_by_itself() {
+        let mut queue = SendQueue::default();
+        for (lane, piece) in [(1, b"a"), (2, b"b"), (1, b"c"), (2, b"d")] {
+            queue.push(0, Class::Media, lane, Bytes::from_static(piece));
+        }
+        assert_eq!(queue.drop_waiting(Some(1)), 2);
+        assert_eq!(all(&queue), b"bd");
+        assert_eq!(queue.drop_waiting(None), 2);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn what_is_never_dropped_is_counted() {
+        let mut queue = queue(&[(Class::Kept, &[b"ab", b"cd"]), (Class::Media, &[b"ef"]), (Class::Kept, &[b"g"])]);
+        assert_eq!(queue.kept_len(), 5);
+        queue.advance(3);
+        assert_eq!(queue.kept_len(), 3, "as whole entries");
+        queue.drop_waiting(None);
+        assert_eq!(queue.kept_len(), 3);
+        queue.advance(2);
+        assert_eq!((queue.kept_len(), queue.len()), (0, 0));
+    }
+
+    #[test]
     fn lag_is_the_age_of_the_oldest_bytes() {
         let mut queue = SendQueue::default();
         assert_eq!(queue.lag_ms(50), 0);
-        queue.push(u32::MAX, Class::Media, Bytes::from_static(b"a"));
-        queue.push(9, Class::Media, Bytes::from_static(b"b"));
+        queue.push(u32::MAX, Class::Media, 1, Bytes::from_static(b"a"));
+        queue.push(9, Class::Media, 1, Bytes::from_static(b"b"));
         assert_eq!(queue.lag_ms(9), 10);
         queue.advance(1);
         assert_eq!(queue.lag_ms(12), 3);
@@ -203,7 +243,7 @@ mod tests {
     fn an_empty_queue_gives_its_memory_back() {
         let mut queue = SendQueue::default();
         for _ in 0..1000 {
-            queue.push(0, Class::Media, Bytes::from_static(b"a"));
+            queue.push(0, Class::Media, 1, Bytes::from_static(b"a"));
         }
         queue.advance(1000);
         assert!(queue.entries.capacity() <= KEPT_CAPACITY);

@@ -1,0 +1,22 @@
+//! Behaviours of the whole server, without sockets, on a clock that the tests set.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test says so by panicking; not every test crate uses all of the support"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod both_our_sessions_understand_each_other;
+mod hostile_peers_are_closed_and_others_do_not_notice;
+mod last_words_are_readable;
+mod players_join_in_three_ways;
+mod publishers_come_and_go;
+mod slow_players_hurt_only_themselves;
