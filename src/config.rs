@@ -38,7 +38,7 @@ impl Default for SessionLimits {
         SessionLimits {
             message_bytes: 16 * 1024 * 1024 - 1,
             command_bytes: 64 * 1024,
-            partial_bytes: 24 * 1024 * 1024,
+            partial_bytes: 32 * 1024 * 1024,
             chunk_streams: 64,
             message_streams: 32,
             answer_bytes: 256 * 1024,
@@ -52,9 +52,7 @@ impl Default for SessionLimits {
 }
 
 /// How a player wants to join (`?join=`).
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, Serialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JoinMode {
     /// A clean picture at once, at the live edge.
@@ -92,17 +90,19 @@ pub enum Takeover {
 /// What a stream remembers for those who join.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheLimits {
-    /// Video frames that an instant join sends before the present group of pictures: one more than ffplay looks at
+    /// Video frames that an instant join sends before the present group of pictures: as many as ffplay looks at
     /// before it knows the frame rate of an H.264 or HEVC stream.
     pub probe_frames: usize,
     /// Frames of one group of pictures, audio included.
     pub gop_frames: usize,
-    /// Bytes of one group of pictures.
+    /// Bytes of the present group of pictures and of what is kept of earlier ones, together.
     pub gop_bytes: usize,
     /// Stream time of one group of pictures.
     pub gop_ms: u64,
     /// Metadata and headers.
     pub headers: usize,
+    /// Bytes of metadata and headers together.
+    pub header_bytes: usize,
     /// A stream without a video frame for so long of its own time plays its audio without waiting for one.
     pub video_absent_ms: u64,
 }
@@ -110,11 +110,12 @@ pub struct CacheLimits {
 impl Default for CacheLimits {
     fn default() -> Self {
         CacheLimits {
-            probe_frames: 42,
+            probe_frames: 41,
             gop_frames: 4096,
             gop_bytes: 16 * 1024 * 1024,
             gop_ms: 20_000,
             headers: 32,
+            header_bytes: 1024 * 1024,
             video_absent_ms: 3_000,
         }
     }
@@ -135,12 +136,7 @@ pub struct HubLimits {
 
 impl Default for HubLimits {
     fn default() -> Self {
-        HubLimits {
-            streams: 10_000,
-            grace_ms: 10_000,
-            takeover_silence_ms: 2_000,
-            cache: CacheLimits::default(),
-        }
+        HubLimits { streams: 10_000, grace_ms: 10_000, takeover_silence_ms: 2_000, cache: CacheLimits::default() }
     }
 }
 

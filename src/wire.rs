@@ -117,8 +117,8 @@ mod tests {
     #[test]
     fn reads_every_width() {
         let bytes = [
-            1, 2, 3, 4, 5, 6, 0xFF, 0xFF, 0xFE, 1, 2, 3, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9,
-            0x3F, 0xF0, 0, 0, 0, 0, 0, 0,
+            1, 2, 3, 4, 5, 6, 0xFF, 0xFF, 0xFE, 1, 2, 3, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0x3F, 0xF0, 0, 0, 0, 0,
+            0, 0,
         ];
         let mut reader = Reader::new(&bytes);
         assert_eq!(reader.u8(), Ok(1));

@@ -67,7 +67,7 @@ impl FanOut<'_> {
 }
 
 impl Sink for FanOut<'_> {
-    fn deliver(&mut self, to: SubscriberId, frame: &Frame) -> Delivery {
+    fn deliver(&mut self, to: SubscriberId, frame: &Frame, begins_group: bool) -> Delivery {
         let (id, message_stream) = from_hub_id(to.0);
         let bytes = self.wire_form(frame, message_stream);
         let Some(connection) = self.connections.get_mut(id.0) else { return Delivery::Queued };
@@ -75,7 +75,7 @@ impl Sink for FanOut<'_> {
             FrameRole::Header(_) | FrameRole::Metadata => Class::Kept,
             _ => Class::Media,
         };
-        if class == Class::Media && !make_room(connection, self.limits, self.now_ms, frame, bytes.len()) {
+        if class == Class::Media && !make_room(connection, self.limits, self.now_ms, begins_group, bytes.len()) {
             return Delivery::Skipped;
         }
         connection.note_push(self.now);
@@ -104,20 +104,21 @@ impl Sink for FanOut<'_> {
 }
 
 /// Keeps a slow player's queue within its limits. `false`: the frame has to be dropped as well.
-fn make_room(connection: &mut Connection, limits: &QueueLimits, now_ms: u32, frame: &Frame, len: usize) -> bool {
+fn make_room(connection: &mut Connection, limits: &QueueLimits, now_ms: u32, begins_group: bool, len: usize) -> bool {
     let queue = &mut connection.queue;
     if queue.is_empty() {
         return true;
     }
-    if frame.is_video_key() {
-        connection.dropped += queue.drop_waiting(|class| class == Class::Join) as u64;
+    if begins_group && queue.holds(Class::Join) {
+        // What waits behind these pictures needs them.
+        connection.dropped += queue.drop_waiting(|class| class != Class::Kept) as u64;
     }
     if queue.len() + len <= limits.bytes && queue.lag_ms(now_ms) <= limits.lag_ms {
         return true;
     }
     connection.dropped += queue.drop_waiting(|class| class != Class::Kept) as u64;
     let fits = queue.len() + len <= limits.bytes;
-    if frame.is_video_key() && fits {
+    if begins_group && fits {
         return true;
     }
     connection.dropped += 1;
@@ -145,7 +146,7 @@ pub(super) fn push_burst(
         let (chunk_stream, type_id) = ids(frame.kind);
         let mut begins = true;
         let queue = &mut connection.queue;
-        let timestamp = frame.timestamp_ms as u32;
+        let timestamp = wire_timestamp(frame);
         encode_shared(&mut heads, chunk_size, chunk_stream, timestamp, type_id, message_stream, &payload, |piece| {
             if begins {
                 queue.push(now_ms, class, piece);
@@ -160,17 +161,17 @@ pub(super) fn push_burst(
 fn encode(frame: &Frame, chunk_size: usize, message_stream: u32) -> Bytes {
     let (chunk_stream, type_id) = ids(frame.kind);
     let mut out = BytesMut::new();
-    // The wire's timestamps wrap at 2^32; the low bits are what it wants.
-    encode_message(
-        &mut out,
-        chunk_size,
-        chunk_stream,
-        frame.timestamp_ms as u32,
-        type_id,
-        message_stream,
-        &frame.payload,
-    );
+    encode_message(&mut out, chunk_size, chunk_stream, wire_timestamp(frame), type_id, message_stream, &frame.payload);
     out.freeze()
+}
+
+/// Timestamps wrap at 2^32: the low bits are what the wire wants. Metadata goes out at 0, wherever the stream stands:
+/// ffmpeg makes a subtitle track of it otherwise.
+fn wire_timestamp(frame: &Frame) -> u32 {
+    match frame.role {
+        FrameRole::Metadata => 0,
+        _ => frame.timestamp_ms as u32,
+    }
 }
 
 fn ids(kind: FrameKind) -> (u32, u8) {

@@ -36,7 +36,7 @@ use self::fanout::{FanOut, from_hub_id, hub_id};
 use self::queue::Class;
 use crate::config::{EngineConfig, JoinMode};
 use crate::container::flv::tag;
-use crate::hub::{Departure, Hub, IncomingFrame, PublisherId, SubscriberId};
+use crate::hub::{Burst, Departure, Hub, IncomingFrame, PublisherId, SubscriberId};
 use crate::media::{FrameKind, FrameRole, TrackSet};
 use crate::rtmp::path::StreamPath;
 use crate::rtmp::server::{Event, ServerSession, SessionConfig, code};
@@ -88,8 +88,7 @@ pub struct Engine {
 impl Engine {
     /// An engine without connections. `random_seed` feeds handshakes.
     pub fn new(now: Instant, config: EngineConfig, random_seed: u64) -> Self {
-        let session_config =
-            SessionConfig { chunk_size: config.chunk_size, limits: config.session.clone() };
+        let session_config = SessionConfig { chunk_size: config.chunk_size, limits: config.session.clone() };
         Engine {
             session_config: Arc::new(session_config),
             epoch: now,
@@ -446,11 +445,15 @@ impl Engine {
     /// Sends a subscriber what it needs to begin with.
     fn join(&mut self, now: Instant, id: ConnectionId, attachment: Attachment, mode: JoinMode) {
         let burst = self.hub.burst(attachment.stream, mode);
+        self.send_burst(now, id, attachment, mode, &burst);
+    }
+
+    fn send_burst(&mut self, now: Instant, id: ConnectionId, attachment: Attachment, mode: JoinMode, burst: &Burst) {
         let now_ms = self.now_ms(now);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         let class = if mode == JoinMode::Gop { Class::Media } else { Class::Join };
         let message_stream = attachment.message_stream;
-        fanout::push_burst(connection, now, now_ms, self.config.chunk_size, message_stream, &burst, class);
+        fanout::push_burst(connection, now, now_ms, self.config.chunk_size, message_stream, burst, class);
         if !connection.queue.is_empty() {
             self.dirty.mark(id, connection);
         }
@@ -463,10 +466,11 @@ impl Engine {
         let Some(attachment) = self.attachment(id, message_stream) else { return };
         let Role::Subscriber { mode } = attachment.role else { return };
         let subscriber = SubscriberId(hub_id(id, message_stream));
-        self.hub.set_paused(attachment.stream, subscriber, paused);
-        if !paused {
+        if paused {
+            self.hub.set_paused(attachment.stream, subscriber);
+        } else if let Some(burst) = self.hub.resume(attachment.stream, subscriber, mode) {
             self.take_answers(now, id);
-            self.join(now, id, attachment, mode);
+            self.send_burst(now, id, attachment, mode, &burst);
         }
     }
 
@@ -477,8 +481,7 @@ impl Engine {
     }
 
     fn detach(&mut self, now: Instant, id: ConnectionId, message_stream: u32, departure: Departure) {
-        let Some(attachment) =
-            self.connections.get_mut(id.0).and_then(|connection| connection.detach(message_stream))
+        let Some(attachment) = self.connections.get_mut(id.0).and_then(|connection| connection.detach(message_stream))
         else {
             return;
         };

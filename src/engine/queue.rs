@@ -65,6 +65,11 @@ impl SendQueue {
         self.bytes
     }
 
+    /// Whether a message of this class waits.
+    pub fn holds(&self, class: Class) -> bool {
+        self.entries.iter().any(|entry| entry.class == class)
+    }
+
     /// Whether all was sent.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -154,7 +159,8 @@ mod tests {
     #[test]
     fn bytes_come_out_in_order_at_every_split() {
         for step in 1..=9 {
-            let mut queue = queue(&[(Class::Kept, &[b"ab", b"c"]), (Class::Media, &[b"def"]), (Class::Join, &[b"ghi"])]);
+            let mut queue =
+                queue(&[(Class::Kept, &[b"ab", b"c"]), (Class::Media, &[b"def"]), (Class::Join, &[b"ghi"])]);
             let mut got = Vec::new();
             while !queue.is_empty() {
                 let waiting = all(&queue);

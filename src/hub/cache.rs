@@ -17,16 +17,19 @@ pub struct Headers {
 impl Headers {
     /// Keeps `frame` in place of an earlier one for the same thing. `true`: it differs from what was there.
     pub fn keep(&mut self, frame: &Frame, limits: &CacheLimits) -> bool {
-        let same = |kept: &Frame| {
-            (kept.kind, kept.role, kept.tracks) == (frame.kind, frame.role, frame.tracks)
-        };
+        let same = |kept: &Frame| (kept.kind, kept.role, kept.tracks) == (frame.kind, frame.role, frame.tracks);
         let earlier = self.frames.iter().position(same).map(|index| self.frames.remove(index));
-        if self.frames.len() >= limits.headers {
-            self.frames.remove(0);
-        }
         let changed = earlier.is_none_or(|kept| kept.payload != frame.payload);
         self.frames.push(frame.clone());
+        while self.frames.len() > limits.headers || self.bytes() > limits.header_bytes {
+            self.frames.remove(0);
+        }
         changed
+    }
+
+    /// Bytes of all payloads.
+    pub fn bytes(&self) -> usize {
+        self.frames.iter().map(|frame| frame.payload.len()).sum()
     }
 
     /// Forgets the metadata (`@clearDataFrame`).
@@ -55,6 +58,7 @@ pub struct GopCache {
     current_bytes: usize,
     /// Video frames at the start of earlier groups, oldest group first, each from its key frame on.
     earlier: VecDeque<Vec<Frame>>,
+    earlier_bytes: usize,
     last_audio: Option<Frame>,
     /// Whether the default video track was seen: then only its key frames begin a group.
     default_track_seen: bool,
@@ -74,14 +78,11 @@ impl GopCache {
         }
         self.current_bytes += frame.payload.len();
         self.current.push(frame.clone());
-        let span_ms = self
-            .current
-            .first()
-            .map_or(0, |first| frame.timestamp_ms.saturating_sub(first.timestamp_ms));
-        if self.current.len() > limits.gop_frames
-            || self.current_bytes > limits.gop_bytes
-            || span_ms > limits.gop_ms
-        {
+        while self.bytes() > limits.gop_bytes && !self.earlier.is_empty() {
+            self.forget_earliest();
+        }
+        let span_ms = self.current.first().map_or(0, |first| frame.timestamp_ms.saturating_sub(first.timestamp_ms));
+        if self.current.len() > limits.gop_frames || self.current_bytes > limits.gop_bytes || span_ms > limits.gop_ms {
             // Without its beginning a group is of no use; the next key frame begins anew.
             self.forget_video();
         }
@@ -100,9 +101,9 @@ impl GopCache {
     fn end_group(&mut self, limits: &CacheLimits) {
         let finished = std::mem::take(&mut self.current);
         self.current_bytes = 0;
-        let head: Vec<Frame> =
-            finished.into_iter().filter(is_coded_video).take(limits.probe_frames).collect();
+        let head: Vec<Frame> = finished.into_iter().filter(is_coded_video).take(limits.probe_frames).collect();
         if !head.is_empty() {
+            self.earlier_bytes += payload_bytes(&head);
             self.earlier.push_back(head);
         }
         let mut held: usize = self.earlier.iter().map(Vec::len).sum();
@@ -111,8 +112,19 @@ impl GopCache {
                 break;
             }
             held -= oldest.len();
-            self.earlier.pop_front();
+            self.forget_earliest();
         }
+    }
+
+    fn forget_earliest(&mut self) {
+        if let Some(oldest) = self.earlier.pop_front() {
+            self.earlier_bytes -= payload_bytes(&oldest);
+        }
+    }
+
+    /// Bytes of all pictures and the sound between them.
+    pub fn bytes(&self) -> usize {
+        self.current_bytes + self.earlier_bytes
     }
 
     /// Forgets the pictures: they cannot be decoded with what comes now.
@@ -120,6 +132,14 @@ impl GopCache {
         self.current = Vec::new();
         self.current_bytes = 0;
         self.earlier.clear();
+        self.earlier_bytes = 0;
+    }
+
+    /// Forgets the sound: it cannot be decoded with the audio header that comes now.
+    pub fn forget_audio(&mut self) {
+        self.last_audio = None;
+        self.current.retain(|frame| frame.kind != FrameKind::Audio);
+        self.current_bytes = payload_bytes(&self.current);
     }
 
     /// Forgets all: another publisher begins.
@@ -141,6 +161,10 @@ impl GopCache {
     pub fn last_audio(&self) -> Option<&Frame> {
         self.last_audio.as_ref()
     }
+}
+
+fn payload_bytes(frames: &[Frame]) -> usize {
+    frames.iter().map(|frame| frame.payload.len()).sum()
 }
 
 /// Whether a frame counts as a picture.
@@ -192,8 +216,7 @@ mod tests {
 
     #[test]
     fn a_group_past_a_limit_is_forgotten_until_the_next_key_frame() {
-        let over_frames: Vec<Frame> =
-            (0..21).map(|step| if step == 0 { key(0) } else { delta(step) }).collect();
+        let over_frames: Vec<Frame> = (0..21).map(|step| if step == 0 { key(0) } else { delta(step) }).collect();
         let mut over_bytes = vec![key(0), delta(1)];
         over_bytes[1].payload = vec![0; 10_000].into();
         let over_time = vec![key(0), delta(1_001)];

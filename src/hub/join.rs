@@ -4,12 +4,16 @@
 //!
 //! An instant join (`edge`) shows a whole picture at once and stays at the live edge. It sends the video frames since
 //! the key frame, 1 ms apart, ending at the newest one; before them it sends a run of frames that players may eat while
-//! they guess the frame rate (ffplay throws away what it read while probing), and before all of it one audio frame, so
-//! that a player that waits to see every track need not wait for the next. ARCHITECTURE.md, "Joining", has the figures.
+//! they guess the frame rate (ffplay throws away what it read while probing) and the key frame once more, and before all
+//! of it one audio frame, so that a player that waits to see every track need not wait for the next. ARCHITECTURE.md, "Joining", has the figures.
 
 use super::cache::{GopCache, Headers, is_coded_video};
 use crate::config::{CacheLimits, JoinMode};
 use crate::media::Frame;
+
+/// A newest audio frame this much older than the newest picture, in milliseconds of the stream, is no part of the live
+/// edge: a player that starts its clock with it would wait for as long.
+const FRESH_AUDIO_MS: u64 = 1_000;
 
 /// What to send to one who joins, and whether live frames follow on from it at once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,6 +22,14 @@ pub struct Burst {
     pub frames: Vec<Frame>,
     /// `true`: pictures are inside, the next live frame fits on. `false`: live frames have to wait for a key frame.
     pub has_picture: bool,
+}
+
+impl Burst {
+    /// Timestamp of the first audio or video frame in it, headers aside.
+    pub(super) fn start_ms(&self) -> Option<u64> {
+        let coded = self.frames.iter().filter(|frame| frame.is_coded());
+        coded.map(|frame| frame.timestamp_ms).min()
+    }
 }
 
 /// Makes the burst for one way to join.
@@ -44,16 +56,23 @@ fn edge_frames(gop: &GopCache, limits: &CacheLimits) -> Vec<Frame> {
         // No pictures: sound alone needs no past.
         return Vec::new();
     };
-    let probe = probe_run(gop, &group, limits.probe_frames);
+    let mut probe = probe_run(gop, &group, limits.probe_frames);
+    // A player that eats one frame more still finds a key frame, and one that eats none too many shows no error.
+    probe.extend(group.first());
     // Frames that are shown after the newest one was decoded keep their true time, for live frames go in between them.
     let ahead = group.iter().filter(|frame| frame.presentation_ms() > edge_ms).count();
 
     let group_start_ms = (edge_ms + 1).saturating_sub(group.len() as u64);
     let probe_start_ms = group_start_ms.saturating_sub(probe.len() as u64);
     let mut frames = Vec::with_capacity(1 + probe.len() + group.len());
-    frames.extend(gop.last_audio().cloned());
+    let is_fresh = |audio: &&Frame| audio.timestamp_ms + FRESH_AUDIO_MS >= edge_ms;
+    frames.extend(gop.last_audio().filter(is_fresh).cloned());
     frames.extend(squeeze(&probe, probe_start_ms, ahead as u64, u64::MAX));
     frames.extend(squeeze(&group, group_start_ms, ahead as u64, edge_ms));
+    // Only where there are more frames than milliseconds: a stream whose clock stands still.
+    for frame in frames.iter_mut().filter(|frame| is_coded_video(frame)) {
+        frame.timestamp_ms = frame.timestamp_ms.min(edge_ms);
+    }
     frames
 }
 
@@ -94,8 +113,7 @@ fn presentation_ranks(frames: &[&Frame]) -> Vec<u64> {
     let mut ranks = vec![0; frames.len()];
     let mut first = 0;
     while first < frames.len() {
-        let group_len =
-            frames.iter().skip(first + 1).take_while(|frame| !frame.is_video_key()).count() + 1;
+        let group_len = frames.iter().skip(first + 1).take_while(|frame| !frame.is_video_key()).count() + 1;
         let mut order: Vec<usize> = (first..first + group_len).collect();
         order.sort_by_key(|&index| frames.get(index).map(|frame| frame.presentation_ms()));
         for (rank, index) in (first as u64..).zip(order) {
@@ -137,9 +155,7 @@ mod tests {
 
     fn all_headers() -> Headers {
         let mut headers = Headers::default();
-        for frame in
-            [metadata(b"m"), header(FrameKind::Video, b"v"), header(FrameKind::Audio, b"a")]
-        {
+        for frame in [metadata(b"m"), header(FrameKind::Video, b"v"), header(FrameKind::Audio, b"a")] {
             headers.keep(&frame, &limits());
         }
         headers
@@ -155,30 +171,19 @@ mod tests {
         let burst = burst(JoinMode::Edge, &all_headers(), &cache, &limits());
         assert!(burst.has_picture);
         let times: Vec<u64> = pictures(&burst).iter().map(|frame| frame.timestamp_ms).collect();
-        let expected: Vec<u64> = (10_360 - 15..=10_360).collect();
-        assert_eq!(times, expected, "6 for the probe, 10 of the group");
+        let expected: Vec<u64> = (10_360 - 16..=10_360).collect();
+        assert_eq!(times, expected, "6 for the probe, the key frame, 10 of the group");
         assert!(pictures(&burst).iter().all(|frame| frame.composition_ms == 0));
     }
 
     #[test]
     fn an_edge_join_sends_headers_first_then_one_audio_frame() {
         let burst = burst(JoinMode::Edge, &all_headers(), &filled(&group(10_000, 9)), &limits());
-        let payloads: Vec<&[u8]> =
-            burst.frames.iter().take(3).map(|frame| &frame.payload[..]).collect();
+        let payloads: Vec<&[u8]> = burst.frames.iter().take(3).map(|frame| &frame.payload[..]).collect();
         assert_eq!(payloads, [b"m", b"v", b"a"]);
         assert_eq!(burst.frames[0].timestamp_ms, 10_340, "no later than anything that follows");
-        assert_eq!(
-            (burst.frames[3].kind, burst.frames[3].timestamp_ms),
-            (FrameKind::Audio, 10_340)
-        );
-        assert_eq!(
-            burst
-                .frames
-                .iter()
-                .filter(|frame| frame.kind == FrameKind::Audio && frame.is_coded())
-                .count(),
-            1
-        );
+        assert_eq!((burst.frames[3].kind, burst.frames[3].timestamp_ms), (FrameKind::Audio, 10_340));
+        assert_eq!(burst.frames.iter().filter(|frame| frame.kind == FrameKind::Audio && frame.is_coded()).count(), 1);
     }
 
     #[test]
@@ -187,18 +192,17 @@ mod tests {
         frames.extend(group(14_000, 1));
         let burst = burst(JoinMode::Edge, &Headers::default(), &filled(&frames), &limits());
         let keys: Vec<bool> = pictures(&burst).iter().map(|frame| frame.is_video_key()).collect();
-        assert_eq!(keys, [true, false, false, false, false, false, true, false]);
+        assert_eq!(keys, [true, false, false, false, false, false, true, true, false]);
         assert_eq!(pictures(&burst).last().map(|frame| frame.timestamp_ms), Some(14_040));
     }
 
     #[test]
     fn a_stream_that_has_just_begun_repeats_what_there_is() {
-        let burst =
-            burst(JoinMode::Edge, &Headers::default(), &filled(&group(1_000, 1)), &limits());
+        let burst = burst(JoinMode::Edge, &Headers::default(), &filled(&group(1_000, 1)), &limits());
         let keys: Vec<bool> = pictures(&burst).iter().map(|frame| frame.is_video_key()).collect();
-        assert_eq!(keys, [true, false, true, false, true, false, true, false]);
+        assert_eq!(keys, [true, false, true, false, true, false, true, true, false]);
         let times: Vec<u64> = pictures(&burst).iter().map(|frame| frame.timestamp_ms).collect();
-        assert_eq!(times, (1_033..=1_040).collect::<Vec<u64>>());
+        assert_eq!(times, (1_032..=1_040).collect::<Vec<u64>>());
     }
 
     #[test]
@@ -217,7 +221,7 @@ mod tests {
             let burst = burst(JoinMode::Edge, &Headers::default(), &cache, &limits());
             let edge_ms = frames[newest - 1].timestamp_ms;
             let sent = pictures(&burst);
-            let second_pass = &sent[6..];
+            let second_pass = &sent[7..];
             assert_eq!(second_pass.len(), newest);
             for pass in [&sent[..6], second_pass] {
                 let mut shown: Vec<(u64, u64)> = pass
@@ -226,10 +230,7 @@ mod tests {
                     .map(|(squeezed, real)| (real.presentation_ms(), squeezed.presentation_ms()))
                     .collect();
                 shown.sort_unstable();
-                assert!(
-                    shown.is_sorted_by(|a, b| a.1 < b.1),
-                    "order of presentation changed: {shown:?}"
-                );
+                assert!(shown.is_sorted_by(|a, b| a.1 < b.1), "order of presentation changed: {shown:?}");
             }
             for (squeezed, real) in second_pass.iter().zip(&frames) {
                 assert!(squeezed.composition_ms >= 0);
@@ -260,8 +261,7 @@ mod tests {
     #[test]
     fn without_pictures_no_past_is_sent() {
         for mode in [JoinMode::Edge, JoinMode::Gop, JoinMode::Key] {
-            let burst =
-                burst(mode, &all_headers(), &filled(&[audio(0), audio(20), delta(30)]), &limits());
+            let burst = burst(mode, &all_headers(), &filled(&[audio(0), audio(20), delta(30)]), &limits());
             assert_eq!(burst.frames.len(), 3);
             assert!(!burst.has_picture);
         }

@@ -50,8 +50,9 @@ pub enum Delivery {
 
 /// Where the hub's decisions go.
 pub trait Sink {
-    /// `frame` goes to `to`. Called for one frame after the other, each for many subscribers.
-    fn deliver(&mut self, to: SubscriberId, frame: &Frame) -> Delivery;
+    /// `frame` goes to `to`. Called for one frame after the other, each for many subscribers. `begins_group`: a player
+    /// can begin with it and needs nothing that came before, headers aside.
+    fn deliver(&mut self, to: SubscriberId, frame: &Frame, begins_group: bool) -> Delivery;
     /// The stream of `subscriber` ended for good.
     fn ended(&mut self, subscriber: SubscriberId);
     /// The stream of `subscriber`, which had ended, begins again.
@@ -167,11 +168,7 @@ impl Hub {
         if let Some(until) = grace_until {
             self.graces.remove(&(until, stream_id));
         }
-        Ok(Grant {
-            stream: stream_id,
-            evicted,
-            resumed: evicted.is_some() || grace_until.is_some(),
-        })
+        Ok(Grant { stream: stream_id, evicted, resumed: evicted.is_some() || grace_until.is_some() })
     }
 
     /// A publisher leaves. Nothing happens where it is no longer the publisher.
@@ -215,10 +212,7 @@ impl Hub {
 
     /// What to send to one who joins now.
     pub fn burst(&self, stream_id: StreamId, mode: JoinMode) -> Burst {
-        self.streams
-            .get(stream_id.0)
-            .map(|stream| stream.burst(mode, &self.limits.cache))
-            .unwrap_or_default()
+        self.streams.get(stream_id.0).map(|stream| stream.burst(mode, &self.limits.cache)).unwrap_or_default()
     }
 
     /// A number that changes whenever [`Hub::burst`] would.
@@ -233,21 +227,22 @@ impl Hub {
         }
     }
 
-    /// The subscriber wants nothing for now, or goes on: then send it a burst as for one who joins.
-    pub fn set_paused(&mut self, stream_id: StreamId, id: SubscriberId, paused: bool) {
+    /// The subscriber wants nothing for now.
+    pub fn set_paused(&mut self, stream_id: StreamId, id: SubscriberId) {
         if let Some(stream) = self.streams.get_mut(stream_id.0) {
-            stream.set_paused(id, paused);
+            stream.set_paused(id);
         }
     }
 
+    /// The paused subscriber goes on: what to send to it, as [`Hub::burst`] for one who joins; then call [`Hub::open`]
+    /// if there was a picture in it. There is none where it would take the subscriber back to what it has seen.
+    /// `None`: it was not paused.
+    pub fn resume(&mut self, stream_id: StreamId, id: SubscriberId, mode: JoinMode) -> Option<Burst> {
+        self.streams.get_mut(stream_id.0)?.resume(id, mode, &self.limits.cache)
+    }
+
     /// The subscriber wants, or no longer wants, audio or video.
-    pub fn set_wanted(
-        &mut self,
-        stream_id: StreamId,
-        id: SubscriberId,
-        kind: FrameKind,
-        wanted: bool,
-    ) {
+    pub fn set_wanted(&mut self, stream_id: StreamId, id: SubscriberId, kind: FrameKind, wanted: bool) {
         if let Some(stream) = self.streams.get_mut(stream_id.0) {
             stream.set_wanted(id, kind, wanted);
         }
@@ -263,8 +258,7 @@ impl Hub {
         sink: &mut S,
     ) {
         let Some(stream) = self.streams.get_mut(stream_id.0) else { return };
-        let Some(publisher) = stream.publisher.as_mut().filter(|publisher| publisher.id == id)
-        else {
+        let Some(publisher) = stream.publisher.as_mut().filter(|publisher| publisher.id == id) else {
             return;
         };
         publisher.heard_at = now;
@@ -272,7 +266,7 @@ impl Hub {
             kind: incoming.kind,
             role: incoming.role,
             tracks: incoming.tracks,
-            timestamp_ms: stream.place(now, incoming.kind, incoming.timestamp),
+            timestamp_ms: stream.place(now, &incoming),
             composition_ms: incoming.composition_ms,
             payload: incoming.payload,
         };
@@ -288,8 +282,7 @@ impl Hub {
 
     /// Ends streams whose publisher did not come back.
     pub fn handle_timeout<S: Sink>(&mut self, now: Instant, sink: &mut S) {
-        while let Some(&(until, stream_id)) = self.graces.first().filter(|(until, _)| *until <= now)
-        {
+        while let Some(&(until, stream_id)) = self.graces.first().filter(|(until, _)| *until <= now) {
             self.graces.remove(&(until, stream_id));
             if let Some(stream) = self.streams.get_mut(stream_id.0) {
                 stream.end(sink);
@@ -320,10 +313,7 @@ impl Hub {
 
     /// Whether a publisher of `name` is there now.
     pub fn is_published(&self, name: &str) -> bool {
-        self.names
-            .get(name)
-            .and_then(|id| self.streams.get(id.0))
-            .is_some_and(|stream| stream.publisher.is_some())
+        self.names.get(name).and_then(|id| self.streams.get(id.0)).is_some_and(|stream| stream.publisher.is_some())
     }
 
     fn publishing(&mut self, stream_id: StreamId, id: PublisherId) -> Option<&mut Stream> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::cache::{GopCache, Headers, is_coded_video};
 use super::join::{self, Burst};
 use super::timeline::Timeline;
-use super::{Delivery, PublisherId, Sink, SubscriberId};
+use super::{Delivery, IncomingFrame, PublisherId, Sink, SubscriberId};
 use crate::config::{CacheLimits, JoinMode};
 use crate::media::{Frame, FrameKind, FrameRole};
 
@@ -31,7 +31,8 @@ struct Subscriber {
     video_open: bool,
     wants_audio: bool,
     wants_video: bool,
-    paused: bool,
+    /// While paused: stream time up to which it may have seen frames.
+    paused_at_ms: Option<u64>,
     /// Was told that the stream ended.
     ended: bool,
 }
@@ -48,6 +49,8 @@ pub(super) struct Stream {
     subscribers: Vec<Subscriber>,
     /// Stream time of the newest coded video frame of this publisher.
     last_video_ms: Option<u64>,
+    /// Highest stream time of a coded frame, kept over publishers.
+    newest_ms: u64,
     /// Counts frames, so that an owner can tell whether a burst is still fresh.
     frames: u64,
 }
@@ -118,7 +121,7 @@ impl Stream {
             video_open: false,
             wants_audio: true,
             wants_video: true,
-            paused: false,
+            paused_at_ms: None,
             ended: false,
         });
     }
@@ -145,12 +148,21 @@ impl Stream {
     }
 
     /// A paused subscriber gets headers only, so that it can go on at any time.
-    pub(super) fn set_paused(&mut self, id: SubscriberId, paused: bool) {
+    pub(super) fn set_paused(&mut self, id: SubscriberId) {
+        let newest_ms = self.newest_ms;
         if let Some(subscriber) = self.subscriber(id) {
-            subscriber.paused = paused;
+            subscriber.paused_at_ms.get_or_insert(newest_ms);
             subscriber.audio_open = false;
             subscriber.video_open = false;
         }
+    }
+
+    /// What a paused subscriber is to be sent to go on: as for one who joins, unless that would take it back in time.
+    pub(super) fn resume(&mut self, id: SubscriberId, mode: JoinMode, limits: &CacheLimits) -> Option<Burst> {
+        let paused_at_ms = self.subscriber(id)?.paused_at_ms.take()?;
+        let burst = self.burst(mode, limits);
+        let goes_back = burst.start_ms().is_some_and(|start_ms| start_ms <= paused_at_ms);
+        Some(if goes_back { self.burst(JoinMode::Key, limits) } else { burst })
     }
 
     pub(super) fn set_wanted(&mut self, id: SubscriberId, kind: FrameKind, wanted: bool) {
@@ -175,9 +187,21 @@ impl Stream {
         self.frames += 1;
     }
 
-    /// Puts a publisher's timestamp on the stream's timeline.
-    pub(super) fn place(&mut self, now: Instant, kind: FrameKind, timestamp: u32) -> u64 {
-        self.timeline.place(now, kind, timestamp)
+    /// Puts the timestamp of a publisher's frame on the stream's timeline.
+    pub(super) fn place(&mut self, now: Instant, incoming: &IncomingFrame) -> u64 {
+        let IncomingFrame { kind, timestamp, .. } = *incoming;
+        let is_played = matches!(incoming.role, FrameRole::Key | FrameRole::Delta | FrameRole::Disposable);
+        if is_played || kind == FrameKind::Data {
+            self.timeline.place(now, kind, timestamp)
+        } else {
+            self.timeline.place_uncoded(now, kind, timestamp)
+        }
+    }
+
+    /// Bytes of all that is kept for those who join.
+    #[cfg(test)]
+    pub(super) fn cached_bytes(&self) -> usize {
+        self.headers.bytes() + self.gop.bytes()
     }
 
     /// Remembers `frame` and hands it to everyone who is to have it.
@@ -187,7 +211,7 @@ impl Stream {
         let has_video = self.has_live_video(frame, limits);
         for subscriber in &mut self.subscribers {
             if subscriber.takes(frame, begins_group, has_video)
-                && sink.deliver(subscriber.id, frame) == Delivery::Skipped
+                && sink.deliver(subscriber.id, frame, begins_group) == Delivery::Skipped
             {
                 subscriber.audio_open = false;
                 subscriber.video_open = false;
@@ -200,17 +224,20 @@ impl Stream {
         if is_coded_video(frame) {
             self.last_video_ms = Some(frame.timestamp_ms);
         }
+        if frame.is_coded() {
+            self.newest_ms = self.newest_ms.max(frame.timestamp_ms);
+        }
         match frame.role {
             FrameRole::Header(_) | FrameRole::Metadata => {
                 let changed = self.headers.keep(frame, limits);
-                if changed && frame.kind == FrameKind::Video {
-                    self.gop.forget_video();
+                match frame.kind {
+                    FrameKind::Video if changed => self.gop.forget_video(),
+                    FrameKind::Audio if changed => self.gop.forget_audio(),
+                    _ => {}
                 }
                 false
             }
-            FrameRole::Key | FrameRole::Delta | FrameRole::Disposable => {
-                self.gop.push(frame, limits)
-            }
+            FrameRole::Key | FrameRole::Delta | FrameRole::Disposable => self.gop.push(frame, limits),
             FrameRole::Passing => false,
         }
     }
@@ -226,7 +253,7 @@ impl Subscriber {
     fn takes(&mut self, frame: &Frame, begins_group: bool, has_video: bool) -> bool {
         match (frame.role, frame.kind) {
             (FrameRole::Header(_) | FrameRole::Metadata, _) => true,
-            _ if self.paused => false,
+            _ if self.paused_at_ms.is_some() => false,
             (_, FrameKind::Video) => {
                 if begins_group {
                     self.audio_open = true;

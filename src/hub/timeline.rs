@@ -83,6 +83,27 @@ impl Timeline {
         placed.unsigned_abs()
     }
 
+    /// Puts a frame that is not played, a header for example, on the timeline. Some publishers send those always at 0:
+    /// it never moves the clock, and where its timestamp says nothing useful it stands beside its lane's last frame.
+    pub fn place_uncoded(&self, now: Instant, kind: FrameKind, timestamp: u32) -> u64 {
+        let lane = match kind {
+            FrameKind::Audio => self.lanes.first(),
+            FrameKind::Video | FrameKind::Data => self.lanes.last(),
+        };
+        let Lane { last_ms, clock } = lane.copied().unwrap_or_default();
+        let placed = match (self.splice, self.head) {
+            (Some(newest), Some((head, _))) => {
+                let (raw, splice) = clock.map_or((self.raw, newest), |clock| (clock.raw, clock.splice));
+                let wanted = unwrap(raw, timestamp) + splice;
+                let lowest = last_ms.unwrap_or(head - LANES_APART_MS);
+                let is_plausible = (lowest..=head + LANES_APART_MS).contains(&wanted);
+                if is_plausible { wanted } else { last_ms.unwrap_or(head) }
+            }
+            _ => self.first_position(now),
+        };
+        placed.max(0).unsigned_abs()
+    }
+
     /// Data is sparse and follows the others: it never moves the clock and never gets far ahead of it.
     fn place_data(&mut self, timestamp: u32) -> i64 {
         let head = self.head.map_or(0, |(head, _)| head);
@@ -160,10 +181,9 @@ impl Timeline {
     fn follows(&self, now: Instant, lane: &Lane, candidate: i64) -> bool {
         let head = self.head.map_or(0, |(head, _)| head);
         let (lowest, highest) = match (lane.clock, lane.last_ms) {
-            (Some(clock), Some(last)) => (
-                last - BACKWARD_TOLERANCE_MS,
-                head.max(last + elapsed_ms(clock.at, now)) + FORWARD_TOLERANCE_MS,
-            ),
+            (Some(clock), Some(last)) => {
+                (last - BACKWARD_TOLERANCE_MS, head.max(last + elapsed_ms(clock.at, now)) + FORWARD_TOLERANCE_MS)
+            }
             _ => (head - LANES_APART_MS, head + LANES_APART_MS),
         };
         (lowest..=highest).contains(&candidate)

@@ -25,12 +25,7 @@ pub struct Command {
 
 impl Command {
     /// A command or answer.
-    pub fn new(
-        name: impl Into<String>,
-        transaction_id: f64,
-        object: Value,
-        arguments: impl Into<Vec<Value>>,
-    ) -> Self {
+    pub fn new(name: impl Into<String>, transaction_id: f64, object: Value, arguments: impl Into<Vec<Value>>) -> Self {
         Command { name: name.into(), transaction_id, object, arguments: arguments.into() }
     }
 
@@ -162,10 +157,7 @@ mod tests {
                     }
                     Ok(start) => {
                         assert_eq!(start.name, command.name, "{name} at {len}");
-                        assert!(
-                            start.arguments.len() <= command.arguments.len(),
-                            "{name} at {len}"
-                        );
+                        assert!(start.arguments.len() <= command.arguments.len(), "{name} at {len}");
                     }
                 }
             }
@@ -208,11 +200,7 @@ mod tests {
         let number = Value::Number(5.0);
         let rows: Vec<(&str, Vec<Value>, Command)> = vec![
             ("only a name", vec![], Command::new("c", 0.0, Value::Null, [])),
-            (
-                "no object, no arguments",
-                vec![number.clone()],
-                Command::new("c", 5.0, Value::Null, []),
-            ),
+            ("no object, no arguments", vec![number.clone()], Command::new("c", 5.0, Value::Null, [])),
             (
                 "no transaction id",
                 vec![object.clone(), text.clone()],
@@ -228,11 +216,7 @@ mod tests {
                 vec![number.clone(), text.clone(), object.clone()],
                 Command::new("c", 5.0, Value::Null, [text.clone(), object.clone()]),
             ),
-            (
-                "neither id nor object",
-                vec![text.clone()],
-                Command::new("c", 0.0, Value::Null, [text.clone()]),
-            ),
+            ("neither id nor object", vec![text.clone()], Command::new("c", 0.0, Value::Null, [text.clone()])),
             (
                 "an ECMA array as object",
                 vec![number, Value::ecma_array([]), text.clone()],

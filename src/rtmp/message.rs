@@ -139,9 +139,7 @@ impl ControlMessage {
             type_id::SET_CHUNK_SIZE => Some(ControlMessage::SetChunkSize(value & 0x7FFF_FFFF)),
             type_id::ABORT => Some(ControlMessage::Abort(value)),
             type_id::ACKNOWLEDGEMENT => Some(ControlMessage::Acknowledgement(value)),
-            type_id::WINDOW_ACKNOWLEDGEMENT_SIZE => {
-                Some(ControlMessage::WindowAcknowledgementSize(value))
-            }
+            type_id::WINDOW_ACKNOWLEDGEMENT_SIZE => Some(ControlMessage::WindowAcknowledgementSize(value)),
             type_id::SET_PEER_BANDWIDTH => Some(ControlMessage::SetPeerBandwidth {
                 window_bytes: value,
                 limit: BandwidthLimit::from_byte(reader.u8().unwrap_or(2)),

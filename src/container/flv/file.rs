@@ -101,12 +101,7 @@ struct TagHeader {
 impl FlvDemuxer {
     /// Starts at the first byte of the file. `max_body_bytes` is the longest tag body, in bytes.
     pub fn new(max_body_bytes: usize) -> Self {
-        FlvDemuxer {
-            max_body_bytes,
-            state: State::FileHeader,
-            head: [0; MAX_HEAD_LEN],
-            head_len: 0,
-        }
+        FlvDemuxer { max_body_bytes, state: State::FileHeader, head: [0; MAX_HEAD_LEN], head_len: 0 }
     }
 
     /// Eats bytes from the front of `input` up to the end of the next tag's body. `None`: all of `input` is eaten and
@@ -287,8 +282,7 @@ mod tests {
 
     #[test]
     fn file_headers() {
-        let table: [(bool, bool, u8); 4] =
-            [(false, false, 0), (false, true, 1), (true, false, 4), (true, true, 5)];
+        let table: [(bool, bool, u8); 4] = [(false, false, 0), (false, true, 1), (true, false, 4), (true, true, 5)];
         for (has_audio, has_video, flags) in table {
             let mut out = BytesMut::new();
             mux_file_header(&mut out, has_audio, has_video);
@@ -310,16 +304,8 @@ mod tests {
                 tag(tag_type::VIDEO, 0xFF01_0203, &[0x17]),
                 &[9, 0, 0, 1, 1, 2, 3, 0xFF, 0, 0, 0, 0x17, 0, 0, 0, 12],
             ),
-            (
-                "empty",
-                tag(tag_type::SCRIPT, 0, &[]),
-                &[18, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11],
-            ),
-            (
-                "AMF3 script",
-                tag(tag_type::SCRIPT_AMF3, 0, &[0]),
-                &[15, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12],
-            ),
+            ("empty", tag(tag_type::SCRIPT, 0, &[]), &[18, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11]),
+            ("AMF3 script", tag(tag_type::SCRIPT_AMF3, 0, &[0]), &[15, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12]),
         ];
         for (name, tag, bytes) in table {
             let file = mux(std::slice::from_ref(&tag));

@@ -70,10 +70,9 @@ impl<'a> Decoder<'a> {
             marker::NULL => Value::Null,
             marker::UNDEFINED => Value::Undefined,
             marker::REFERENCE => self.replay()?,
-            marker::DATE => Value::Date {
-                epoch_ms: self.reader.f64()?,
-                time_zone_minutes: self.reader.u16()?.cast_signed(),
-            },
+            marker::DATE => {
+                Value::Date { epoch_ms: self.reader.f64()?, time_zone_minutes: self.reader.u16()?.cast_signed() }
+            }
             marker::LONG_STRING => Value::String(self.long_text()?),
             marker::UNSUPPORTED => Value::Unsupported,
             marker::XML_DOCUMENT => Value::XmlDocument(self.long_text()?),
@@ -106,9 +105,7 @@ impl<'a> Decoder<'a> {
                 Value::EcmaArray(self.members()?)
             }
             marker::STRICT_ARRAY => Value::StrictArray(self.items()?),
-            marker::TYPED_OBJECT => {
-                Value::TypedObject { class: self.short_text()?, members: self.members()? }
-            }
+            marker::TYPED_OBJECT => Value::TypedObject { class: self.short_text()?, members: self.members()? },
             unknown => return Err(AmfError::UnknownMarker(unknown)),
         };
         self.budget.leave();
@@ -147,8 +144,7 @@ impl<'a> Decoder<'a> {
     /// Moves over the end of members if it stands here, whole or cut off by the end of the message.
     fn skip_members_end(&mut self) -> bool {
         let len = MEMBERS_END.len().min(self.reader.remaining());
-        let is_end =
-            self.reader.rest().get(..len).is_some_and(|head| MEMBERS_END.starts_with(head));
+        let is_end = self.reader.rest().get(..len).is_some_and(|head| MEMBERS_END.starts_with(head));
         is_end && self.reader.skip(len).is_ok()
     }
 

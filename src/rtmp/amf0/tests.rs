@@ -52,11 +52,7 @@ fn table() -> Vec<(&'static str, Value, &'static [u8])> {
             Value::ecma_array([("0", Value::Null), ("k", Value::Boolean(false))]),
             b"\x08\0\0\0\x02\0\x010\x05\0\x01k\x01\0\0\0\x09",
         ),
-        (
-            "strict array",
-            strict([Value::Null, Value::string("x")]),
-            b"\x0A\0\0\0\x02\x05\x02\0\x01x",
-        ),
+        ("strict array", strict([Value::Null, Value::string("x")]), b"\x0A\0\0\0\x02\x05\x02\0\x01x"),
         (
             "ECMA array in a strict array",
             strict([Value::ecma_array([("a", Value::Null)]), Value::Null]),
@@ -67,11 +63,7 @@ fn table() -> Vec<(&'static str, Value, &'static [u8])> {
             Value::ecma_array([("a", strict([Value::Null])), ("b", Value::Undefined)]),
             b"\x08\0\0\0\x02\0\x01a\x0A\0\0\0\x01\x05\0\x01b\x06\0\0\x09",
         ),
-        (
-            "date",
-            Value::Date { epoch_ms: 1.5, time_zone_minutes: -60 },
-            b"\x0B\x3F\xF8\0\0\0\0\0\0\xFF\xC4",
-        ),
+        ("date", Value::Date { epoch_ms: 1.5, time_zone_minutes: -60 }, b"\x0B\x3F\xF8\0\0\0\0\0\0\xFF\xC4"),
         ("unsupported", Value::Unsupported, b"\x0D"),
         ("XML document", Value::XmlDocument("<a/>".into()), b"\x0F\0\0\0\x04<a/>"),
         ("typed object", typed, b"\x10\0\x03p.C\0\x01a\x05\0\x01a\x06\0\0\x09"),
@@ -105,15 +97,14 @@ fn is_start_of(start: &Value, whole: &Value) -> bool {
                 .all(|((name, start), (same, whole))| name == same && is_start_of(start, whole))
     };
     match (start, whole) {
-        (Value::Object(start), Value::Object(whole))
-        | (Value::EcmaArray(start), Value::EcmaArray(whole)) => members_are(start, whole),
-        (
-            Value::TypedObject { class, members: start },
-            Value::TypedObject { class: same, members: whole },
-        ) => class == same && members_are(start, whole),
+        (Value::Object(start), Value::Object(whole)) | (Value::EcmaArray(start), Value::EcmaArray(whole)) => {
+            members_are(start, whole)
+        }
+        (Value::TypedObject { class, members: start }, Value::TypedObject { class: same, members: whole }) => {
+            class == same && members_are(start, whole)
+        }
         (Value::StrictArray(start), Value::StrictArray(whole)) => {
-            start.len() == whole.len()
-                && start.iter().zip(whole).all(|(start, whole)| is_start_of(start, whole))
+            start.len() == whole.len() && start.iter().zip(whole).all(|(start, whole)| is_start_of(start, whole))
         }
         _ => start == whole,
     }
@@ -158,8 +149,7 @@ fn members_may_end_with_the_message_instead_of_an_end_marker() {
 
 #[test]
 fn arrays_of_both_kinds_in_each_other_with_wrong_counts() {
-    let bytes =
-        b"\x0A\0\0\0\x02\x08\0\0\0\0\0\x01a\x0A\0\0\0\x01\x08\0\0\0\x63\0\0\x09\0\0\x09\x05";
+    let bytes = b"\x0A\0\0\0\x02\x08\0\0\0\0\0\x01a\x0A\0\0\0\x01\x08\0\0\0\x63\0\0\x09\0\0\x09\x05";
     let inner = strict([Value::ecma_array([])]);
     assert_eq!(decoded(bytes), Ok(strict([Value::ecma_array([("a", inner)]), Value::Null])));
 }
@@ -223,11 +213,7 @@ fn references_become_copies() {
         ),
         (
             "ECMA array, and dates have no number",
-            strict([
-                Value::Date { epoch_ms: 0.0, time_zone_minutes: 0 },
-                Value::ecma_array([]),
-                Value::ecma_array([]),
-            ]),
+            strict([Value::Date { epoch_ms: 0.0, time_zone_minutes: 0 }, Value::ecma_array([]), Value::ecma_array([])]),
             b"\x0A\0\0\0\x03\x0B\0\0\0\0\0\0\0\0\0\0\x08\0\0\0\0\0\0\x09\x07\0\x01",
         ),
         (
@@ -298,8 +284,7 @@ fn reading_one_value_leaves_the_rest() {
 
 #[test]
 fn nesting_is_limited() {
-    let levels: [&[u8]; 4] =
-        [b"\x03\0\x01a", b"\x08\0\0\0\0\0\x01a", b"\x0A\0\0\0\x01", b"\x10\0\x01C\0\x01a"];
+    let levels: [&[u8]; 4] = [b"\x03\0\x01a", b"\x08\0\0\0\0\0\x01a", b"\x0A\0\0\0\x01", b"\x10\0\x01C\0\x01a"];
     let nested = |level: &[u8], depth| [level.repeat(depth), vec![marker::NULL]].concat();
     for level in levels {
         assert!(decoded(&nested(level, MAX_DEPTH)).is_ok());
@@ -452,8 +437,7 @@ pub(in crate::rtmp) fn any_value() -> impl Strategy<Value = Value> {
             members.clone().prop_map(Value::Object),
             members.clone().prop_map(Value::EcmaArray),
             prop::collection::vec(inner, 0..5).prop_map(Value::StrictArray),
-            (any::<String>(), members)
-                .prop_map(|(class, members)| Value::TypedObject { class, members }),
+            (any::<String>(), members).prop_map(|(class, members)| Value::TypedObject { class, members }),
         ]
     })
 }

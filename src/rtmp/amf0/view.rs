@@ -52,8 +52,7 @@ impl<'a> ValueRef<'a> {
     pub const fn is_null(self) -> bool {
         matches!(
             self,
-            ValueRef::Amf0(Value::Null | Value::Undefined)
-                | ValueRef::Amf3(amf3::Value::Null | amf3::Value::Undefined)
+            ValueRef::Amf0(Value::Null | Value::Undefined) | ValueRef::Amf3(amf3::Value::Null | amf3::Value::Undefined)
         )
     }
 
@@ -76,11 +75,9 @@ impl<'a> ValueRef<'a> {
     /// their order; nothing for others.
     pub fn entries(self) -> impl Iterator<Item = (&'a str, ValueRef<'a>)> {
         let (members, amf3): (&[(String, Value)], _) = match self {
-            ValueRef::Amf0(
-                Value::Object(members)
-                | Value::EcmaArray(members)
-                | Value::TypedObject { members, .. },
-            ) => (members, None),
+            ValueRef::Amf0(Value::Object(members) | Value::EcmaArray(members) | Value::TypedObject { members, .. }) => {
+                (members, None)
+            }
             ValueRef::Amf0(_) => (&[], None),
             ValueRef::Amf3(value) => (&[], Some(value)),
         };

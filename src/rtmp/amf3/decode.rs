@@ -104,9 +104,7 @@ impl<'d, 'a> Decoder<'d, 'a> {
             }
             marker::VECTOR_INT => Ok(Value::VectorInt(self.numbers(header, i32::from_be_bytes)?)),
             marker::VECTOR_UINT => Ok(Value::VectorUint(self.numbers(header, u32::from_be_bytes)?)),
-            marker::VECTOR_DOUBLE => {
-                Ok(Value::VectorDouble(self.numbers(header, f64::from_be_bytes)?))
-            }
+            marker::VECTOR_DOUBLE => Ok(Value::VectorDouble(self.numbers(header, f64::from_be_bytes)?)),
             marker::VECTOR_OBJECT => {
                 let fixed = self.flag()?;
                 let class = self.text()?;
@@ -127,8 +125,7 @@ impl<'d, 'a> Decoder<'d, 'a> {
     fn object(&mut self, header: usize) -> Result<Value, AmfError> {
         let traits = self.traits(header)?;
         if traits.is_externalizable {
-            let wrapper = Wrapper::of_class(traits.class)
-                .ok_or_else(|| AmfError::externalizable(traits.class))?;
+            let wrapper = Wrapper::of_class(traits.class).ok_or_else(|| AmfError::externalizable(traits.class))?;
             return Ok(Value::Wrapped { wrapper, value: Box::new(self.value()?) });
         }
         let class = self.budget.text(traits.class)?;
@@ -194,11 +191,7 @@ impl<'d, 'a> Decoder<'d, 'a> {
     }
 
     /// A vector of `count` numbers of `N` bytes each.
-    fn numbers<T, const N: usize>(
-        &mut self,
-        count: usize,
-        decode: fn([u8; N]) -> T,
-    ) -> Result<Vector<T>, AmfError> {
+    fn numbers<T, const N: usize>(&mut self, count: usize, decode: fn([u8; N]) -> T) -> Result<Vector<T>, AmfError> {
         let fixed = self.flag()?;
         let len = count.checked_mul(N).ok_or(AmfError::Truncated)?;
         let bytes = self.reader.bytes(len)?;

@@ -113,12 +113,7 @@ fn write_named_values(out: &mut BytesMut, named: &[(String, Value)]) {
     write_text(out, "");
 }
 
-fn write_numbers<T: Copy>(
-    out: &mut BytesMut,
-    marker: u8,
-    vector: &Vector<T>,
-    put: fn(&mut BytesMut, T),
-) {
+fn write_numbers<T: Copy>(out: &mut BytesMut, marker: u8, vector: &Vector<T>, put: fn(&mut BytesMut, T)) {
     let items = start(out, marker, &vector.items);
     out.put_u8(u8::from(vector.fixed));
     items.iter().for_each(|item| put(out, *item));

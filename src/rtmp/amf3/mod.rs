@@ -142,9 +142,7 @@ impl Wrapper {
     }
 
     fn of_class(class: &[u8]) -> Option<Self> {
-        [Wrapper::ArrayCollection, Wrapper::ObjectProxy]
-            .into_iter()
-            .find(|wrapper| wrapper.class().as_bytes() == class)
+        [Wrapper::ArrayCollection, Wrapper::ObjectProxy].into_iter().find(|wrapper| wrapper.class().as_bytes() == class)
     }
 }
 

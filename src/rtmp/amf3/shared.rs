@@ -76,11 +76,7 @@ impl Budget {
     /// The budget of a message of `input_bytes`.
     pub(in crate::rtmp) const fn new(input_bytes: usize) -> Self {
         let copied = input_bytes.saturating_mul(MAX_COPIED_FACTOR);
-        Budget {
-            values: MAX_VALUES,
-            bytes: copied.saturating_add(MIN_COPIED_BYTES),
-            depth: MAX_DEPTH,
-        }
+        Budget { values: MAX_VALUES, bytes: copied.saturating_add(MIN_COPIED_BYTES), depth: MAX_DEPTH }
     }
 
     /// Counts one value.

@@ -58,25 +58,15 @@ fn table() -> Vec<(&'static str, Value, &'static [u8])> {
         ("dense array", array([Value::Null, Value::Integer(5)]), b"\x09\x05\x01\x01\x04\x05"),
         (
             "array of both parts",
-            Value::Array {
-                associative: vec![named("k", Value::string("v"))],
-                dense: vec![Value::Boolean(true)],
-            },
+            Value::Array { associative: vec![named("k", Value::string("v"))], dense: vec![Value::Boolean(true)] },
             b"\x09\x03\x03k\x06\x03v\x01\x03",
         ),
-        (
-            "anonymous object",
-            Value::object([("app", Value::string("live"))]),
-            b"\x0A\x0B\x01\x07app\x06\x09live\x01",
-        ),
+        ("anonymous object", Value::object([("app", Value::string("live"))]), b"\x0A\x0B\x01\x07app\x06\x09live\x01"),
         ("object of a class", Value::Object(sealed), b"\x0A\x23\x07p.C\x03a\x01\x04\x01\x01"),
         ("object of both", Value::Object(both), b"\x0A\x1B\x01\x03a\x04\x01\x03b\x03\x01"),
         (
             "ArrayCollection",
-            Value::Wrapped {
-                wrapper: Wrapper::ArrayCollection,
-                value: Box::new(array([Value::Integer(7)])),
-            },
+            Value::Wrapped { wrapper: Wrapper::ArrayCollection, value: Box::new(array([Value::Integer(7)])) },
             b"\x0A\x07\x43flex.messaging.io.ArrayCollection\x09\x03\x01\x04\x07",
         ),
         (
@@ -111,10 +101,7 @@ fn table() -> Vec<(&'static str, Value, &'static [u8])> {
         ),
         (
             "dictionary",
-            Value::Dictionary {
-                weak_keys: true,
-                entries: vec![(Value::Integer(1), Value::string("x"))],
-            },
+            Value::Dictionary { weak_keys: true, entries: vec![(Value::Integer(1), Value::string("x"))] },
             b"\x11\x03\x01\x04\x01\x06\x03x",
         ),
     ]
@@ -140,11 +127,7 @@ fn every_shorter_start_of_the_table_is_cut_short() {
 #[test]
 fn references_become_copies() {
     let point = |number| {
-        Value::Object(Object {
-            class: "P".into(),
-            sealed: vec![named("x", Value::Integer(number))],
-            dynamic: None,
-        })
+        Value::Object(Object { class: "P".into(), sealed: vec![named("x", Value::Integer(number))], dynamic: None })
     };
     let ab = Value::string("ab");
     let list = array([Value::Integer(1)]);
@@ -158,10 +141,7 @@ fn references_become_copies() {
         ),
         (
             "name and string share a table",
-            Value::Array {
-                associative: vec![named("ab", Value::Null), named("c", ab.clone())],
-                dense: vec![],
-            },
+            Value::Array { associative: vec![named("ab", Value::Null), named("c", ab.clone())], dense: vec![] },
             b"\x09\x01\x05ab\x01\x03c\x06\x00\x01",
         ),
         ("array", array([list.clone(), list.clone()]), b"\x09\x05\x01\x09\x03\x01\x04\x01\x09\x02"),
@@ -172,12 +152,7 @@ fn references_become_copies() {
         ),
         (
             "date, and byte array behind it",
-            array([
-                Value::Date(0.0),
-                Value::Date(0.0),
-                Value::ByteArray(vec![9]),
-                Value::ByteArray(vec![9]),
-            ]),
+            array([Value::Date(0.0), Value::Date(0.0), Value::ByteArray(vec![9]), Value::ByteArray(vec![9])]),
             b"\x09\x09\x01\x08\x01\0\0\0\0\0\0\0\0\x08\x02\x0C\x03\x09\x0C\x04",
         ),
         (
@@ -208,8 +183,7 @@ fn references_become_copies() {
 fn a_wrapper_can_be_referred_to() {
     let wrapper = |value| Value::Wrapped { wrapper: Wrapper::ArrayCollection, value };
     let collection = wrapper(Box::new(array([])));
-    let mut bytes =
-        b"\x09\x07\x01\x0A\x07\x43flex.messaging.io.ArrayCollection\x09\x01\x01".to_vec();
+    let mut bytes = b"\x09\x07\x01\x0A\x07\x43flex.messaging.io.ArrayCollection\x09\x01\x01".to_vec();
     // The collection is object 1 and its array object 2; its traits are traits 0.
     bytes.extend(b"\x0A\x02\x0A\x01\x09\x04");
     assert_eq!(decoded(&bytes), Ok(array([collection.clone(), collection.clone(), collection])));
@@ -328,8 +302,7 @@ fn copies(item: &Value, reference: &[u8], count: usize) -> Vec<u8> {
 #[test]
 fn what_references_copy_is_limited() {
     let text = "x".repeat(10_000);
-    let wide =
-        Value::Object(Object { sealed: vec![(text.clone(), Value::Null)], ..Object::default() });
+    let wide = Value::Object(Object { sealed: vec![(text.clone(), Value::Null)], ..Object::default() });
     let vector = Vector { fixed: false, items: vec![0; 2_500] };
     let rows: [(&str, Value, &[u8]); 6] = [
         ("string", Value::string(text.as_str()), b"\x06\x00"),
@@ -358,15 +331,10 @@ fn ordinary_use_of_references_fits_the_limits() {
 
 #[test]
 fn views_see_through_wrappers() {
-    let proxy = Value::Wrapped {
-        wrapper: Wrapper::ObjectProxy,
-        value: Box::new(Value::object([("a", Value::Integer(1))])),
-    };
+    let proxy =
+        Value::Wrapped { wrapper: Wrapper::ObjectProxy, value: Box::new(Value::object([("a", Value::Integer(1))])) };
     assert_eq!(proxy.entries().collect::<Vec<_>>(), [("a", &Value::Integer(1))]);
-    let collection = Value::Wrapped {
-        wrapper: Wrapper::ArrayCollection,
-        value: Box::new(array([Value::string("x")])),
-    };
+    let collection = Value::Wrapped { wrapper: Wrapper::ArrayCollection, value: Box::new(array([Value::string("x")])) };
     assert_eq!(collection.elements().collect::<Vec<_>>(), [&Value::string("x")]);
     let vector = Vector { fixed: true, items: vec![Value::Null] };
     let vector = Value::VectorObject { class: "*".into(), vector };
@@ -374,11 +342,8 @@ fn views_see_through_wrappers() {
     assert_eq!(Value::Null.elements().count() + Value::Null.entries().count(), 0);
 }
 
-fn any_vector<T: std::fmt::Debug>(
-    item: impl Strategy<Value = T>,
-) -> impl Strategy<Value = Vector<T>> {
-    (any::<bool>(), prop::collection::vec(item, 0..4))
-        .prop_map(|(fixed, items)| Vector { fixed, items })
+fn any_vector<T: std::fmt::Debug>(item: impl Strategy<Value = T>) -> impl Strategy<Value = Vector<T>> {
+    (any::<bool>(), prop::collection::vec(item, 0..4)).prop_map(|(fixed, items)| Vector { fixed, items })
 }
 
 fn any_leaf() -> impl Strategy<Value = Value> {
@@ -408,13 +373,10 @@ pub(in crate::rtmp) fn any_value() -> impl Strategy<Value = Value> {
         let sealed = prop::collection::vec((any::<String>(), inner.clone()), 0..4);
         let wrapper = prop_oneof![Just(Wrapper::ArrayCollection), Just(Wrapper::ObjectProxy)];
         prop_oneof![
-            (named.clone(), values)
-                .prop_map(|(associative, dense)| Value::Array { associative, dense }),
-            (any::<String>(), sealed, prop::option::of(named)).prop_map(
-                |(class, sealed, dynamic)| Value::Object(Object { class, sealed, dynamic })
-            ),
-            (wrapper, inner.clone())
-                .prop_map(|(wrapper, value)| Value::Wrapped { wrapper, value: Box::new(value) }),
+            (named.clone(), values).prop_map(|(associative, dense)| Value::Array { associative, dense }),
+            (any::<String>(), sealed, prop::option::of(named))
+                .prop_map(|(class, sealed, dynamic)| Value::Object(Object { class, sealed, dynamic })),
+            (wrapper, inner.clone()).prop_map(|(wrapper, value)| Value::Wrapped { wrapper, value: Box::new(value) }),
             (any::<String>(), any_vector(inner.clone()))
                 .prop_map(|(class, vector)| Value::VectorObject { class, vector }),
             (any::<bool>(), prop::collection::vec((inner.clone(), inner), 0..3))

@@ -141,8 +141,7 @@ impl ChunkDecoder {
     /// [`ChunkError`] where framing is lost or a limit is passed; the decoder must not be used after.
     pub fn decode(&mut self, input: &mut &[u8]) -> Result<Option<Message>, ChunkError> {
         loop {
-            let step =
-                if self.held.is_empty() { self.step(input)? } else { self.step_from_held(input)? };
+            let step = if self.held.is_empty() { self.step(input)? } else { self.step_from_held(input)? };
             match step {
                 Step::NeedMore => {
                     self.held.fill(input);
@@ -374,8 +373,7 @@ impl ChunkStream {
         self.time = header.time;
         self.extended = header.extended;
         self.absolute = header.stream_id.is_some();
-        self.timestamp =
-            if self.absolute { self.time } else { self.timestamp.wrapping_add(self.time) };
+        self.timestamp = if self.absolute { self.time } else { self.timestamp.wrapping_add(self.time) };
         if let Some((message_len, type_id)) = header.length_and_type {
             self.message_len = message_len;
             self.type_id = type_id;

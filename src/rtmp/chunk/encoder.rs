@@ -71,12 +71,7 @@ pub fn encode_shared(
 }
 
 /// Number of bytes that [`encode_message`] writes for a payload of `payload_len` bytes.
-pub fn encoded_len(
-    chunk_size: usize,
-    chunk_stream_id: u32,
-    timestamp: u32,
-    payload_len: usize,
-) -> usize {
+pub fn encoded_len(chunk_size: usize, chunk_stream_id: u32, timestamp: u32, payload_len: usize) -> usize {
     let payload_len = payload_len.min(MAX_MESSAGE_LEN);
     let chunks = payload_len.div_ceil(chunk_size.max(1)).max(1);
     let basic_header = match chunk_stream_id {

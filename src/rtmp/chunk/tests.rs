@@ -8,8 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::rtmp::message::{Message, type_id};
 
-const LIMITS: ChunkLimits =
-    ChunkLimits { message_bytes: 1 << 20, partial_bytes: 4 << 20, chunk_streams: 64 };
+const LIMITS: ChunkLimits = ChunkLimits { message_bytes: 1 << 20, partial_bytes: 4 << 20, chunk_streams: 64 };
 
 fn message(csid: u32, timestamp: u32, type_id: u8, stream_id: u32, payload: &[u8]) -> Message {
     let payload = Bytes::copy_from_slice(payload);
@@ -40,8 +39,7 @@ fn decode_at_every_split(input: &[u8]) -> Vec<Message> {
         assert_eq!(messages, whole, "split at {at}");
     }
     let mut decoder = ChunkDecoder::new(LIMITS);
-    let bytewise: Vec<_> =
-        input.chunks(1).flat_map(|byte| drain(&mut decoder, byte).unwrap()).collect();
+    let bytewise: Vec<_> = input.chunks(1).flat_map(|byte| drain(&mut decoder, byte).unwrap()).collect();
     assert_eq!(bytewise, whole, "byte by byte");
     whole
 }
@@ -111,21 +109,9 @@ fn one_message_in_every_form() {
         ("last in 1 byte", message(63, 0, 4, 0, b""), &[63, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0]),
         ("first in 2 bytes", message(64, 0, 4, 0, b""), &[0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0]),
         ("last in 2 bytes", message(319, 0, 4, 0, b""), &[0, 255, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0]),
-        (
-            "first in 3 bytes",
-            message(320, 0, 4, 0, b""),
-            &[1, 0, 1, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0],
-        ),
-        (
-            "highest chunk stream",
-            message(65_599, 0, 4, 0, b""),
-            &[1, 255, 255, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0],
-        ),
-        (
-            "last short timestamp",
-            message(4, 0xFF_FFFE, 8, 1, b"a"),
-            &[4, 255, 255, 254, 0, 0, 1, 8, 1, 0, 0, 0, b'a'],
-        ),
+        ("first in 3 bytes", message(320, 0, 4, 0, b""), &[1, 0, 1, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0]),
+        ("highest chunk stream", message(65_599, 0, 4, 0, b""), &[1, 255, 255, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0]),
+        ("last short timestamp", message(4, 0xFF_FFFE, 8, 1, b"a"), &[4, 255, 255, 254, 0, 0, 1, 8, 1, 0, 0, 0, b'a']),
         (
             "first extended timestamp",
             message(4, 0xFF_FFFF, 8, 1, b"a"),
@@ -508,23 +494,14 @@ fn any_message() -> impl Strategy<Value = Message> {
     let csid = prop_oneof![2..64_u32, 64..320_u32, 320..65_600_u32, 2..7_u32];
     let timestamp = prop_oneof![0..2000_u32, any::<u32>(), Just(0xFF_FFFF), Just(u32::MAX)];
     // Small values make the repeated extended timestamp and the payload alike.
-    let payload = prop_oneof![
-        prop::collection::vec(0..3_u8, 0..600),
-        prop::collection::vec(any::<u8>(), 0..600)
-    ];
-    (csid, timestamp, 3..=22_u8, any::<u32>(), payload).prop_map(
-        |(csid, timestamp, type_id, stream_id, payload)| {
-            message(csid, timestamp, type_id, stream_id, &payload)
-        },
-    )
+    let payload = prop_oneof![prop::collection::vec(0..3_u8, 0..600), prop::collection::vec(any::<u8>(), 0..600)];
+    (csid, timestamp, 3..=22_u8, any::<u32>(), payload).prop_map(|(csid, timestamp, type_id, stream_id, payload)| {
+        message(csid, timestamp, type_id, stream_id, &payload)
+    })
 }
 
 /// Cuts `input` into parts whose lengths repeat those of `lens`.
-fn decode_in_parts(
-    decoder: &mut ChunkDecoder,
-    mut input: &[u8],
-    lens: &[usize],
-) -> Result<Vec<Message>, ChunkError> {
+fn decode_in_parts(decoder: &mut ChunkDecoder, mut input: &[u8], lens: &[usize]) -> Result<Vec<Message>, ChunkError> {
     let mut messages = Vec::new();
     for len in lens.iter().cycle() {
         if input.is_empty() {
@@ -616,8 +593,7 @@ fn chunks_of(message: &Message, chunk_size: usize) -> Vec<Vec<u8>> {
     let mut bytes = encode(chunk_size, message);
     let mut chunks = Vec::new();
     let mut left = message.payload.len();
-    let header =
-        |len: usize| encoded_len(chunk_size, message.chunk_stream_id, message.timestamp, len);
+    let header = |len: usize| encoded_len(chunk_size, message.chunk_stream_id, message.timestamp, len);
     let first_len = header(left.min(chunk_size));
     let next_header_len = first_len - left.min(chunk_size) - 11;
     let mut len = first_len;

@@ -22,8 +22,8 @@ const DIGEST_PLACES: usize = 728;
 
 /// The second half of both keys.
 const KEY_TAIL: [u8; 32] = [
-    0xF0, 0xEE, 0xC2, 0x4A, 0x80, 0x68, 0xBE, 0xE8, 0x2E, 0x00, 0xD0, 0xD1, 0x02, 0x9E, 0x7E, 0x57,
-    0x6E, 0xEC, 0x5D, 0x2D, 0x29, 0x80, 0x6F, 0xAB, 0x93, 0xB8, 0xE6, 0x36, 0xCF, 0xEB, 0x31, 0xAE,
+    0xF0, 0xEE, 0xC2, 0x4A, 0x80, 0x68, 0xBE, 0xE8, 0x2E, 0x00, 0xD0, 0xD1, 0x02, 0x9E, 0x7E, 0x57, 0x6E, 0xEC, 0x5D,
+    0x2D, 0x29, 0x80, 0x6F, 0xAB, 0x93, 0xB8, 0xE6, 0x36, 0xCF, 0xEB, 0x31, 0xAE,
 ];
 
 /// Who made a packet: each side has its own key.
@@ -100,8 +100,7 @@ impl Schema {
 
     /// Where the digest of `packet` begins.
     pub(super) fn digest_at(self, packet: &Packet) -> usize {
-        let sum: usize =
-            packet.iter().skip(self.offset_at()).take(4).copied().map(usize::from).sum();
+        let sum: usize = packet.iter().skip(self.offset_at()).take(4).copied().map(usize::from).sum();
         self.offset_at() + 4 + sum % DIGEST_PLACES
     }
 
@@ -113,8 +112,7 @@ impl Schema {
 
 fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Digest {
     // HMAC takes keys of every length, so the other branch is never used.
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&[0; 64].into()));
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&[0; 64].into()));
     for part in parts {
         mac.update(part);
     }

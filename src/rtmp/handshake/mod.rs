@@ -54,11 +54,7 @@ impl ServerHandshake {
     ///
     /// # Errors
     /// [`HandshakeError`] as soon as C0 is wrong.
-    pub fn handle_input(
-        &mut self,
-        input: &mut &[u8],
-        out: &mut BytesMut,
-    ) -> Result<bool, HandshakeError> {
+    pub fn handle_input(&mut self, input: &mut &[u8], out: &mut BytesMut) -> Result<bool, HandshakeError> {
         self.state.handle_input(input, |c1, filler| answer_c1(c1, filler, out))
     }
 }
@@ -109,11 +105,7 @@ impl ClientHandshake {
     ///
     /// # Errors
     /// [`HandshakeError`] as soon as S0 is wrong.
-    pub fn handle_input(
-        &mut self,
-        input: &mut &[u8],
-        out: &mut BytesMut,
-    ) -> Result<bool, HandshakeError> {
+    pub fn handle_input(&mut self, input: &mut &[u8], out: &mut BytesMut) -> Result<bool, HandshakeError> {
         let wants_digest = self.digest;
         self.state.handle_input(input, |s1, filler| answer_s1(s1, wants_digest, filler, out))
     }

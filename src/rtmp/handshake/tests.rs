@@ -111,9 +111,7 @@ fn every_offset_keeps_the_digest_inside_the_packet() {
             assert_eq!(place, at + 4 + sum % 728);
             assert!(place + DIGEST_BYTES <= end);
             Side::Client.put_digest(&mut packet, schema);
-            assert!(
-                matches!(Side::Client.find_digest(&packet), Some((found, _)) if found == schema)
-            );
+            assert!(matches!(Side::Client.find_digest(&packet), Some((found, _)) if found == schema));
         }
     }
 }

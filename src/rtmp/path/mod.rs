@@ -126,8 +126,7 @@ impl<'a> TcUrl<'a> {
         if scheme.is_empty() || !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return None;
         }
-        let (authority, tail) =
-            rest.split_at_checked(rest.find(['/', '?']).unwrap_or(rest.len()))?;
+        let (authority, tail) = rest.split_at_checked(rest.find(['/', '?']).unwrap_or(rest.len()))?;
         let (path, query) = split_query(tail);
         Some(TcUrl { host: host_of(authority)?, path, query })
     }
@@ -142,8 +141,7 @@ fn host_of(authority: &str) -> Option<&str> {
         host_and_port.find(':').unwrap_or(host_and_port.len())
     };
     let (host, port) = host_and_port.split_at_checked(host_end)?;
-    let port_is_valid =
-        port.is_empty() || port.strip_prefix(':')?.bytes().all(|byte| byte.is_ascii_digit());
+    let port_is_valid = port.is_empty() || port.strip_prefix(':')?.bytes().all(|byte| byte.is_ascii_digit());
     let host_is_valid = host.len() <= MAX_HOST_BYTES
         && host.chars().all(|c| c.is_alphanumeric() || "-._~:%[]".contains(c))
         && !matches!(host, "." | "..");
@@ -210,9 +208,7 @@ fn query_value(query: &str, key: &str) -> Option<String> {
         .split('&')
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .find(|(name, _)| percent_decode(name, Slash::Decode) == key.as_bytes())
-        .map(|(_, value)| {
-            String::from_utf8_lossy(&percent_decode(value, Slash::Decode)).into_owned()
-        })
+        .map(|(_, value)| String::from_utf8_lossy(&percent_decode(value, Slash::Decode)).into_owned())
 }
 
 /// What becomes of `%2F`.

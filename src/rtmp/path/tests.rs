@@ -94,10 +94,7 @@ fn queries_of_app_and_name_are_merged_in_that_order() {
         ("live?a=1", "x?", "live", "x", "a=1"),
         ("live?", "x?b=2", "live", "x", "b=2"),
     ]);
-    assert_eq!(
-        StreamPath::resolve(None, "live?a=1", "x?a=2").unwrap().query_value("a").unwrap(),
-        "1"
-    );
+    assert_eq!(StreamPath::resolve(None, "live?a=1", "x?a=2").unwrap().query_value("a").unwrap(), "1");
 }
 
 #[test]
@@ -122,9 +119,7 @@ fn tc_url_gives_the_path_where_it_has_one() {
 
 #[test]
 fn tc_url_in_quotes() {
-    for tc_url in
-        ["'rtmp://host/live'", "\"rtmp://host/live\"", "'rtmp://host/live", " rtmp://host/live "]
-    {
+    for tc_url in ["'rtmp://host/live'", "\"rtmp://host/live\"", "'rtmp://host/live", " rtmp://host/live "] {
         let path = resolve(tc_url, "other", "x");
         assert_eq!((path.vhost.as_str(), path.app.as_str()), ("host", "live"), "{tc_url:?}");
     }
@@ -176,11 +171,9 @@ fn virtual_host_is_the_host_of_tc_url() {
 
 #[test]
 fn virtual_host_of_the_query_wins() {
-    for (app, name) in [
-        ("live?vhost=My.Host", "x"),
-        ("live", "x?a=1&vhost=my.host"),
-        ("live?vhost=my.host:1935", "x?vhost=other"),
-    ] {
+    for (app, name) in
+        [("live?vhost=My.Host", "x"), ("live", "x?a=1&vhost=my.host"), ("live?vhost=my.host:1935", "x?vhost=other")]
+    {
         assert_eq!(resolve("rtmp://192.0.2.1/live", app, name).vhost, "my.host", "{app} {name}");
     }
     for vhost in ["..", "a%2Fb", "a%0Ab", "a%5Cb", "a:b:c"] {
@@ -279,11 +272,7 @@ fn forbidden_names() {
         ("live", "x?a=\n"),
         ("live?a=\0", "x"),
     ] {
-        assert_eq!(
-            StreamPath::resolve(None, app, name),
-            Err(PathError::Forbidden),
-            "{app:?} {name:?}"
-        );
+        assert_eq!(StreamPath::resolve(None, app, name), Err(PathError::Forbidden), "{app:?} {name:?}");
     }
     check(&[("live", "...", "live", "...", ""), ("live", "..x", "live", "..x", "")]);
 }
@@ -320,10 +309,7 @@ fn longest_name() {
 fn errors_say_what_is_wrong() {
     assert_eq!(PathError::Empty.to_string(), "the stream name is empty");
     assert_eq!(PathError::TooLong.to_string(), "the name is longer than 2048 bytes");
-    assert_eq!(
-        PathError::Forbidden.to_string(),
-        "the name has a segment or character that is not allowed"
-    );
+    assert_eq!(PathError::Forbidden.to_string(), "the name has a segment or character that is not allowed");
 }
 
 #[test]

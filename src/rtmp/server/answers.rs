@@ -6,7 +6,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::status;
-use crate::rtmp::amf0::{self, Value};
+use crate::rtmp::amf0::Value;
 use crate::rtmp::chunk;
 use crate::rtmp::command::Command;
 use crate::rtmp::message::{ControlMessage, UserControl, chunk_stream_id, type_id};
@@ -29,6 +29,12 @@ impl Answers {
     /// Bytes not yet drained.
     pub(super) fn len(&self) -> usize {
         self.out.len()
+    }
+
+    /// Memory held between two inputs, which should be none.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.out.capacity()
     }
 
     /// All bytes, leaving no allocation behind.
@@ -93,32 +99,14 @@ impl Answers {
         self.command(stream_id, "onStatus", 0.0, Value::Null, info);
     }
 
-    /// An AMF0 data message.
-    pub(super) fn data(&mut self, stream_id: u32, values: &[Value]) {
-        let mut body = BytesMut::new();
-        for value in values {
-            amf0::write_value(&mut body, value);
-        }
-        self.message(chunk_stream_id::DATA, type_id::DATA_AMF0, stream_id, &body);
-    }
-
     fn command(&mut self, stream_id: u32, name: &str, id: f64, object: Value, value: Value) {
-        let command =
-            Command { name: name.to_owned(), transaction_id: id, object, arguments: vec![value] };
+        let command = Command { name: name.to_owned(), transaction_id: id, object, arguments: vec![value] };
         let mut body = BytesMut::new();
         command.encode(&mut body);
         self.message(chunk_stream_id::COMMAND, type_id::COMMAND_AMF0, stream_id, &body);
     }
 
     fn message(&mut self, chunk_stream_id: u32, type_id: u8, stream_id: u32, body: &[u8]) {
-        chunk::encode_message(
-            &mut self.out,
-            self.chunk_size,
-            chunk_stream_id,
-            0,
-            type_id,
-            stream_id,
-            body,
-        );
+        chunk::encode_message(&mut self.out, self.chunk_size, chunk_stream_id, 0, type_id, stream_id, body);
     }
 }

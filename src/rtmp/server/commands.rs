@@ -124,12 +124,7 @@ impl ServerSession {
         Ok(())
     }
 
-    fn play(
-        &mut self,
-        stream_id: u32,
-        name: Option<ValueRef<'_>>,
-        reset: bool,
-    ) -> Result<(), SessionError> {
+    fn play(&mut self, stream_id: u32, name: Option<ValueRef<'_>>, reset: bool) -> Result<(), SessionError> {
         if is_false(name) {
             self.close_stream(stream_id);
             return Ok(());
@@ -142,12 +137,7 @@ impl ServerSession {
     }
 
     /// The canonical name. Where there is none the client is told `code`.
-    fn resolve(
-        &mut self,
-        stream_id: u32,
-        name: &str,
-        code: &str,
-    ) -> Result<StreamPath, SessionError> {
+    fn resolve(&mut self, stream_id: u32, name: &str, code: &str) -> Result<StreamPath, SessionError> {
         let path = self.names.as_ref().map_or(Err(PathError::Empty), |names| names.resolve(name));
         path.map_err(|error| {
             self.answers.on_status(stream_id, "error", code, &error.to_string());
@@ -157,13 +147,7 @@ impl ServerSession {
 
     /// Gives a message stream, opened where it was not, a new role; what ran on it ends. Where there are too many the
     /// client is told `code`.
-    fn open(
-        &mut self,
-        stream_id: u32,
-        role: Role,
-        name: Option<&str>,
-        code: &str,
-    ) -> Result<(), SessionError> {
+    fn open(&mut self, stream_id: u32, role: Role, name: Option<&str>, code: &str) -> Result<(), SessionError> {
         self.end(stream_id);
         match self.streams.open(stream_id) {
             Ok(stream) => {
@@ -200,9 +184,7 @@ impl ServerSession {
     /// An answer to it could otherwise hit what came on this message stream since.
     fn withdraw(&mut self, stream_id: u32) -> bool {
         let index = self.events.iter().rposition(|event| match event {
-            Event::Publish { stream_id: id, .. } | Event::Play { stream_id: id, .. } => {
-                *id == stream_id
-            }
+            Event::Publish { stream_id: id, .. } | Event::Play { stream_id: id, .. } => *id == stream_id,
             _ => false,
         });
         index.and_then(|index| self.events.remove(index)).is_some()

@@ -12,8 +12,7 @@ impl ServerSession {
     pub(super) fn handle_control(&mut self, type_id: u8, payload: &[u8]) {
         match ControlMessage::decode(type_id, payload) {
             Some(ControlMessage::WindowAcknowledgementSize(window_bytes)) if window_bytes > 0 => {
-                self.acknowledge_every_bytes =
-                    window_bytes.min(self.config.limits.acknowledgement_bytes);
+                self.acknowledge_every_bytes = window_bytes.min(self.config.limits.acknowledgement_bytes);
             }
             Some(ControlMessage::UserControl(UserControl::PingRequest(number))) => {
                 self.answers.user_control(UserControl::PingResponse(number));

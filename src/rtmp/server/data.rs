@@ -70,6 +70,11 @@ fn read_name<'a>(reader: &mut Reader<'a>) -> Option<Cow<'a, [u8]>> {
             let len = usize::from(reader.u16().ok()?);
             reader.bytes(len).ok().map(Cow::Borrowed)
         }
+        0x0C => {
+            reader.skip(1).ok()?;
+            let len = usize::try_from(reader.u32().ok()?).ok()?;
+            reader.bytes(len).ok().map(Cow::Borrowed)
+        }
         // An AMF3 string behind the AMF0 marker that switches to it.
         0x11 => {
             let value = amf0::read_value(reader).ok()?;
@@ -130,10 +135,7 @@ mod tests {
 
     #[test]
     fn clear_data_frame_of_metadata_clears_it() {
-        assert_eq!(
-            classify(18, message(&["@clearDataFrame", "onMetaData"], &[])),
-            DataMessage::ClearMetadata
-        );
+        assert_eq!(classify(18, message(&["@clearDataFrame", "onMetaData"], &[])), DataMessage::ClearMetadata);
         for names in [&["@clearDataFrame"][..], &["@clearDataFrame", "onFI"]] {
             assert_eq!(classify(18, message(names, &[])), DataMessage::Nothing);
         }
@@ -161,9 +163,14 @@ mod tests {
     }
 
     #[test]
+    fn long_strings_are_names_too() {
+        let handler = [&[0x0C, 0, 0, 0, 10], METADATA, REST].concat();
+        assert_eq!(classify(18, handler.clone().into()), forward(handler.into(), true));
+    }
+
+    #[test]
     fn garbage_is_nothing() {
-        let table: [&[u8]; 6] =
-            [&[], &[0], &[2, 0], &[2, 0xFF, 0xFF, 1], &[3, 0, 0, 9], &[0x0C, 0, 0, 0, 1, 65]];
+        let table: [&[u8]; 6] = [&[], &[0], &[2, 0], &[2, 0xFF, 0xFF, 1], &[3, 0, 0, 9], &[0x0C, 0, 0, 0, 9, 65]];
         for bytes in table {
             assert_eq!(classify(18, Bytes::from_static(bytes)), DataMessage::Nothing, "{bytes:?}");
         }

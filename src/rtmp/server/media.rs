@@ -7,13 +7,7 @@ use super::{Event, ServerSession, aggregate};
 use crate::rtmp::message::{Message, type_id};
 
 impl ServerSession {
-    pub(super) fn handle_media(
-        &mut self,
-        type_id: u8,
-        stream_id: u32,
-        timestamp: u32,
-        payload: Bytes,
-    ) {
+    pub(super) fn handle_media(&mut self, type_id: u8, stream_id: u32, timestamp: u32, payload: Bytes) {
         let Some(stream_id) = self.streams.publisher_of_media(stream_id) else {
             return;
         };

@@ -17,7 +17,7 @@ mod media;
 mod owner;
 mod streams;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -98,7 +98,11 @@ enum Trust {
 /// One connection's protocol state.
 ///
 /// Contract: after each `handle_input`, `handle_timeout` or answer, drain [`poll_event`](Self::poll_event) and
-/// [`poll_output`](Self::poll_output) to `None`, answering events in their order.
+/// [`poll_output`](Self::poll_output) to `None`, answering events in their order. An answer may also come later, after
+/// more input, unless [`Event::Ended`] came for its message stream.
+///
+/// An idle player costs about 600 bytes here, its chunk streams and names included; a frame of a publisher costs one
+/// allocation, its payload.
 #[derive(Debug)]
 pub struct ServerSession {
     config: Arc<SessionConfig>,
@@ -195,10 +199,7 @@ impl ServerSession {
 
     /// When `handle_timeout` wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.setup_deadline(), self.publisher_deadline(), self.ping_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.setup_deadline(), self.publisher_deadline(), self.ping_deadline()].into_iter().flatten().min()
     }
 
     /// Next event.

@@ -2,7 +2,6 @@
 
 use super::streams::Role;
 use super::{ServerSession, Trust};
-use crate::rtmp::amf0::Value;
 use crate::rtmp::message::UserControl;
 
 impl ServerSession {
@@ -20,8 +19,11 @@ impl ServerSession {
         self.answers.on_status(stream_id, "status", code, "Publishing has started.");
     }
 
-    /// `StreamBegin`, `NetStream.Play.Reset` (unless the client asked for none), `NetStream.Play.Start`,
-    /// `|RtmpSampleAccess`, `NetStream.Data.Start`. Nothing where no `play` waits on `stream_id`.
+    /// `StreamBegin`, `NetStream.Play.Reset` (unless the client asked for none), `NetStream.Play.Start`. Nothing where
+    /// no `play` waits on `stream_id`.
+    ///
+    /// `|RtmpSampleAccess` and `NetStream.Data.Start`, which Flash Media Server sends as data messages here, are left
+    /// out: nobody waits for them, and ffmpeg makes a stream of its own of them, in front of audio and video.
     pub fn accept_play(&mut self, stream_id: u32) {
         let Some(stream) = self.streams.get_mut(stream_id) else {
             return;
@@ -38,11 +40,6 @@ impl ServerSession {
         }
         let code = "NetStream.Play.Start";
         self.answers.on_status(stream_id, "status", code, "Playing has started.");
-        let allowed = Value::Boolean(true);
-        let access = [Value::string("|RtmpSampleAccess"), allowed.clone(), allowed];
-        self.answers.data(stream_id, &access);
-        let info = Value::object([("code", Value::string("NetStream.Data.Start"))]);
-        self.answers.data(stream_id, &[Value::string("onStatus"), info]);
     }
 
     /// `onStatus` of level `error` on `stream_id`; the owner then closes the connection once it is sent. Nothing

@@ -43,6 +43,12 @@ impl MessageStreams {
         MessageStreams { list: Vec::new(), limit }
     }
 
+    /// Message streams for which there is memory.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.list.capacity()
+    }
+
     pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut MessageStream> {
         self.list.iter_mut().find(|stream| stream.id == id)
     }
@@ -114,8 +120,7 @@ impl MessageStreams {
 
     /// The stream that `FCUnpublish` of `name` means: the publisher of that name, else the only publisher.
     pub(super) fn publisher_of_name(&self, name: Option<&str>) -> Option<u32> {
-        name.and_then(|name| self.publishes(name))
-            .or_else(|| self.only(|stream| stream.name.is_some()))
+        name.and_then(|name| self.publishes(name)).or_else(|| self.only(|stream| stream.name.is_some()))
     }
 
     /// The id of the one stream that `wanted` holds for; `None` where there are none or several.

@@ -179,11 +179,7 @@ fn enhanced_video(first: u8, body: &[u8]) -> (TagInfo, CompositionField) {
 }
 
 /// Composition time of the first track that has one, and where it stands if the body is made for one track.
-fn enhanced_composition(
-    header: &ExHeader<'_>,
-    first_track: Track<'_>,
-    body_len: usize,
-) -> (i32, CompositionField) {
+fn enhanced_composition(header: &ExHeader<'_>, first_track: Track<'_>, body_len: usize) -> (i32, CompositionField) {
     let field_at = body_len - first_track.rest.len();
     match (header.packet_type, header.has_several_tracks()) {
         (enhanced::CODED_FRAMES, several) => {
@@ -205,9 +201,7 @@ fn enhanced_composition(
 
 fn enhanced_video_role(packet_type: u8, frame_type: u8) -> FrameRole {
     match packet_type {
-        enhanced::SEQUENCE_START | enhanced::MPEG2TS_SEQUENCE_START => {
-            FrameRole::Header(HeaderKind::Sequence)
-        }
+        enhanced::SEQUENCE_START | enhanced::MPEG2TS_SEQUENCE_START => FrameRole::Header(HeaderKind::Sequence),
         enhanced::METADATA => FrameRole::Header(HeaderKind::ColorInfo),
         enhanced::CODED_FRAMES | enhanced::CODED_FRAMES_X => coded_role(frame_type),
         _ => FrameRole::Passing,

@@ -224,14 +224,7 @@ fn every_track_of_a_multitrack_video_body_is_found() {
             b"av01",
             9,
         ),
-        (
-            "many tracks, headers",
-            b"\x96\x10av01\x00\x00\x00\x00\x01\x00\x00\x01\x81",
-            SEQUENCE,
-            &[0, 1],
-            b"av01",
-            0,
-        ),
+        ("many tracks, headers", b"\x96\x10av01\x00\x00\x00\x00\x01\x00\x00\x01\x81", SEQUENCE, &[0, 1], b"av01", 0),
         ("a size that passes the end", b"\x96\x13av01\x05\xFF\xFF\xFF\x00", Key, &[5], b"av01", 0),
         ("a second track cut off", b"\x96\x13av01\x05\x00\x00\x01\x00\x06", Key, &[5], b"av01", 0),
         ("after ModEx", b"\x97\x00\x09\x06\x03hvc1\x04\x00", Key, &[4], b"hvc1", 0),
@@ -250,14 +243,7 @@ fn every_track_of_a_multitrack_video_body_is_found() {
 fn every_track_of_a_multitrack_audio_body_is_found() {
     let table: [TracksRow; 4] = [
         ("one track", b"\x95\x01Opus\x03\xFC", Key, &[3], b"Opus", 0),
-        (
-            "many tracks",
-            b"\x95\x10mp4a\x00\x00\x00\x01\x12\x01\x00\x00\x01\x12",
-            SEQUENCE,
-            &[0, 1],
-            b"mp4a",
-            0,
-        ),
+        ("many tracks", b"\x95\x10mp4a\x00\x00\x00\x01\x12\x01\x00\x00\x01\x12", SEQUENCE, &[0, 1], b"mp4a", 0),
         (
             "many tracks, many codecs",
             b"\x95\x21Opus\x01\x00\x00\x01\xFCmp4a\x02\x00\x00\x01\x21",
@@ -306,25 +292,10 @@ fn the_composition_time_is_replaced() {
         ("enhanced", b"\xA1hvc1\x00\x00\x28\x09", 7, b"\xA1hvc1\x00\x00\x07\x09"),
         ("enhanced, to zero", b"\xA1avc1\x00\x00\x28\x09", 0, b"\xA1avc1\x00\x00\x00\x09"),
         ("field left out", b"\xA3vvc1\x09", 7, b"\xA1vvc1\x00\x00\x07\x09"),
-        (
-            "ModEx and field left out",
-            b"\xA7\x00\x01\x03hvc1\x09",
-            -1,
-            b"\xA7\x00\x01\x01hvc1\xFF\xFF\xFF\x09",
-        ),
-        (
-            "ModEx",
-            b"\xA7\x00\x01\x01hvc1\x00\x00\x28\x09",
-            7,
-            b"\xA7\x00\x01\x01hvc1\x00\x00\x07\x09",
-        ),
+        ("ModEx and field left out", b"\xA7\x00\x01\x03hvc1\x09", -1, b"\xA7\x00\x01\x01hvc1\xFF\xFF\xFF\x09"),
+        ("ModEx", b"\xA7\x00\x01\x01hvc1\x00\x00\x28\x09", 7, b"\xA7\x00\x01\x01hvc1\x00\x00\x07\x09"),
         ("one track", b"\xA6\x01hvc1\x05\x00\x00\x28\x09", 7, b"\xA6\x01hvc1\x05\x00\x00\x07\x09"),
-        (
-            "one track, field left out",
-            b"\xA6\x03hvc1\x05\x09",
-            7,
-            b"\xA6\x01hvc1\x05\x00\x00\x07\x09",
-        ),
+        ("one track, field left out", b"\xA6\x03hvc1\x05\x09", 7, b"\xA6\x01hvc1\x05\x00\x00\x07\x09"),
     ];
     for (name, before, composition_ms, after) in table {
         let before = Bytes::from_static(before);

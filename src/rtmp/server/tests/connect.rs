@@ -59,10 +59,7 @@ fn the_result_is_in_one_chunk() {
     let output = peer.session.poll_output().expect("answers");
     let body = output.len() - (16 + 17 + 16 + 12);
     assert!(body > 128, "it would not have fitted before Set Chunk Size");
-    assert_eq!(
-        output[16 + 17 + 16 + 4..][..3],
-        u32::try_from(body).expect("small").to_be_bytes()[1..]
-    );
+    assert_eq!(output[16 + 17 + 16 + 4..][..3], u32::try_from(body).expect("small").to_be_bytes()[1..]);
 }
 
 #[test]
@@ -70,10 +67,7 @@ fn the_answer_to_connect_has_the_transaction_id_and_says_success() {
     let mut peer = Peer::new();
     peer.handshake();
     peer.try_command(0, "connect", 5.0, Value::Null, &[]).expect("connect");
-    assert_eq!(
-        peer.said().last().expect("answer"),
-        "_result 5 status NetConnection.Connect.Success"
-    );
+    assert_eq!(peer.said().last().expect("answer"), "_result 5 status NetConnection.Connect.Success");
 }
 
 #[test]
@@ -89,11 +83,7 @@ fn the_answer_says_what_enhanced_rtmp_can_pass_through() {
     let answer = answer(None);
     let number = |value: Option<ValueRef<'_>>| value.and_then(ValueRef::as_number);
     let properties = answer.object.view();
-    assert_eq!(
-        number(properties.member("capsEx")),
-        Some(14.0),
-        "multitrack, ModEx, nano; not reconnect"
-    );
+    assert_eq!(number(properties.member("capsEx")), Some(14.0), "multitrack, ModEx, nano; not reconnect");
     for name in ["videoFourCcInfoMap", "audioFourCcInfoMap"] {
         let map = properties.member(name).expect(name);
         assert_eq!(number(map.member("*")), Some(4.0), "{name}: can forward any");
@@ -161,9 +151,7 @@ fn four_ccs_of_the_list_and_of_the_maps_are_told() {
 
 #[test]
 fn caps_ex_that_is_no_sane_number_is_tolerated() {
-    for (value, wanted) in
-        [(-1.0, 0), (f64::NAN, 0), (f64::INFINITY, u32::MAX), (1e300, u32::MAX), (2.5, 2)]
-    {
+    for (value, wanted) in [(-1.0, 0), (f64::NAN, 0), (f64::INFINITY, u32::MAX), (1e300, u32::MAX), (2.5, 2)] {
         assert_eq!(info_of(vec![("capsEx", Value::Number(value))]).caps_ex, wanted, "{value}");
     }
 }

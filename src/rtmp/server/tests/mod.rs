@@ -7,3 +7,4 @@ mod limits;
 mod media;
 pub(crate) mod peer;
 mod streams;
+mod with_client;

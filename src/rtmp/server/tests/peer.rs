@@ -35,11 +35,8 @@ impl Peer {
         let now = Instant::now();
         let config = Arc::new(SessionConfig { chunk_size: 4096, limits });
         let limit = 16 << 20;
-        let decoder = ChunkDecoder::new(ChunkLimits {
-            message_bytes: limit,
-            partial_bytes: 2 * limit,
-            chunk_streams: 64,
-        });
+        let decoder =
+            ChunkDecoder::new(ChunkLimits { message_bytes: limit, partial_bytes: 2 * limit, chunk_streams: 64 });
         let session = ServerSession::new(now, config, 7);
         Peer { session, now, decoder, handshake_left: HANDSHAKE_BYTES, sent: 0 }
     }
@@ -124,13 +121,7 @@ impl Peer {
     }
 
     /// A command without a command object, which must not be an error.
-    pub(crate) fn call<const N: usize>(
-        &mut self,
-        stream_id: u32,
-        name: &str,
-        id: f64,
-        arguments: [Value; N],
-    ) {
+    pub(crate) fn call<const N: usize>(&mut self, stream_id: u32, name: &str, id: f64, arguments: [Value; N]) {
         self.try_call(stream_id, name, id, arguments).expect(name);
     }
 
@@ -202,12 +193,7 @@ pub(crate) fn number(number: f64) -> Value {
 }
 
 pub(crate) fn command_body(name: &str, id: f64, object: Value, arguments: &[Value]) -> BytesMut {
-    let command = Command {
-        name: name.to_owned(),
-        transaction_id: id,
-        object,
-        arguments: arguments.to_vec(),
-    };
+    let command = Command { name: name.to_owned(), transaction_id: id, object, arguments: arguments.to_vec() };
     let mut body = BytesMut::new();
     command.encode(&mut body);
     body
@@ -229,7 +215,7 @@ pub(crate) fn message_bytes(type_id: u8, stream_id: u32, timestamp: u32, body: &
     out
 }
 
-/// Like `_result 1 2` (transaction id and value), `onStatus on 1: status NetStream.Play.Start`, `data on 1: onStatus`,
+/// Like `_result 1 2` (transaction id and value), `onStatus on 1: status NetStream.Play.Start`,
 /// `UserControl(StreamBegin(1))`.
 fn describe(message: &Message) -> String {
     let stream_id = message.stream_id;
@@ -241,10 +227,6 @@ fn describe(message: &Message) -> String {
                 "onStatus" => format!("onStatus on {stream_id}: {value}"),
                 name => format!("{name} {} {value}", command.transaction_id),
             }
-        }
-        type_id::DATA_AMF0 => {
-            let command = crate::rtmp::amf0::read_values(&message.payload);
-            format!("data on {stream_id}: {}", command[0].as_str().expect("handler"))
         }
         type_id => format!("{:?}", ControlMessage::decode(type_id, &message.payload).expect("?")),
     }
