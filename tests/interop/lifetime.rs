@@ -2,9 +2,7 @@
 
 use super::media::{AAC, H264, PICTURE, Scratch, TONE, ffmpeg, make_clip, publish, publish_live};
 use super::packets::{assert_same, assert_time_grows, from_ffprobe, from_framemd5, of_file, only};
-use super::play::{
-    PLAYERS, Players, play_with_ffmpeg, record_with_gstreamer, record_with_rtmpdump,
-};
+use super::play::{PLAYERS, Players, play_with_ffmpeg, record_with_gstreamer, record_with_rtmpdump};
 use super::program::Program;
 use super::server::Server;
 
@@ -30,7 +28,7 @@ fn players_go_on_when_a_crashed_publisher_comes_back() {
     server.wait_for_log("publishes again live/cam", 1);
 
     let ffmpeg = from_framemd5(&players.ffmpeg.succeed_quietly().stdout);
-    let ffprobe = from_ffprobe(&players.ffprobe.succeed().stdout);
+    let ffprobe = from_ffprobe(&players.ffprobe.succeed_quietly().stdout);
     let rtmpdump = players.rtmpdump.expect_recording();
     for (who, received) in [("ffmpeg", &ffmpeg), ("ffprobe", &ffprobe), ("rtmpdump", &rtmpdump)] {
         assert_time_grows(who, received);
@@ -60,8 +58,7 @@ fn a_second_publisher_is_refused_and_told_why() {
     wait_for_packets(&players.ffmpeg, 10);
     let second = publish(ffmpeg(), &clip, &[], &url).finish();
     assert!(!second.status.success(), "the second publisher got through");
-    let told =
-        second.stderr.iter().any(|line| line.contains("the stream is being published already"));
+    let told = second.stderr.iter().any(|line| line.contains("the stream is being published already"));
     assert!(told, "the second publisher was not told why: {:?}", second.stderr);
     first.succeed_quietly();
     players.expect(&clip);

@@ -17,34 +17,12 @@ pub const PICTURE: &[&str] = &["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=
 pub const TONE: &[&str] = &["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"];
 
 /// H.264 with B-frames, a key frame each second.
-pub const H264: &[&str] = &[
-    "-c:v",
-    "libx264",
-    "-preset",
-    "veryfast",
-    "-bf",
-    "2",
-    "-g",
-    "25",
-    "-sc_threshold",
-    "0",
-    "-pix_fmt",
-    "yuv420p",
-];
+pub const H264: &[&str] =
+    &["-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-g", "25", "-sc_threshold", "0", "-pix_fmt", "yuv420p"];
 
 /// H.264 without B-frames.
-pub const H264_NO_B: &[&str] = &[
-    "-c:v",
-    "libx264",
-    "-preset",
-    "ultrafast",
-    "-tune",
-    "zerolatency",
-    "-g",
-    "25",
-    "-pix_fmt",
-    "yuv420p",
-];
+pub const H264_NO_B: &[&str] =
+    &["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25", "-pix_fmt", "yuv420p"];
 
 /// AAC.
 pub const AAC: &[&str] = &["-c:a", "aac", "-b:a", "64k"];
@@ -58,8 +36,7 @@ impl Scratch {
     /// A new, empty directory.
     pub fn new() -> Scratch {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name =
-            format!("interop-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("interop-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&path).unwrap();
         Scratch { path }
@@ -110,8 +87,7 @@ pub fn make_clip(scratch: &Scratch, name: &str, seconds: &str, arguments: &[&[&s
 /// Has `command` copy all tracks of `clip` into the FLV file that publishing the same way would be, and gives its path.
 pub fn remux(command: Command, scratch: &Scratch, clip: &Path, options: &[&str]) -> PathBuf {
     let path = scratch.file("sent.flv");
-    Program::start("ffmpeg remuxes", &mut copying(command, clip, options, path.as_os_str()))
-        .succeed();
+    Program::start("ffmpeg remuxes", &mut copying(command, clip, options, path.as_os_str())).succeed();
     path
 }
 

@@ -45,9 +45,11 @@ pub fn from_ffprobe(lines: &[String]) -> Vec<Packet> {
     let mut packets = Vec::new();
     for line in lines {
         let fields: Vec<&str> = line.split(',').collect();
-        let ["packet", kind @ ("audio" | "video"), pts, dts, size, flags, hash] = fields[..] else {
+        let ["packet", kind @ ("audio" | "video"), pts, dts, size, flags, ref rest @ ..] = fields[..] else {
             continue;
         };
+        // Side data may stand before it.
+        let hash = rest.iter().find(|field| field.starts_with("MD5:")).unwrap();
         packets.push(Packet {
             track: kind.to_owned(),
             dts_ms: dts.parse().unwrap(),
@@ -103,11 +105,7 @@ pub fn assert_same(who: &str, sent: &[Packet], received: &[Packet]) {
     };
     let shift_ms = first_received.dts_ms - first_sent.dts_ms;
     for (index, (sent, received)) in sent.iter().zip(received).enumerate() {
-        let expected = Packet {
-            dts_ms: sent.dts_ms + shift_ms,
-            pts_ms: sent.pts_ms + shift_ms,
-            ..sent.clone()
-        };
+        let expected = Packet { dts_ms: sent.dts_ms + shift_ms, pts_ms: sent.pts_ms + shift_ms, ..sent.clone() };
         assert_eq!(*received, expected, "{who}: packet {index}");
     }
     assert_eq!(received.len(), sent.len(), "{who}: number of packets");
@@ -117,8 +115,7 @@ pub fn assert_same(who: &str, sent: &[Packet], received: &[Packet]) {
 #[track_caller]
 pub fn assert_time_grows(who: &str, packets: &[Packet]) {
     for track in ["audio", "video"] {
-        let of_track: Vec<&Packet> =
-            packets.iter().filter(|packet| packet.track.ends_with(track)).collect();
+        let of_track: Vec<&Packet> = packets.iter().filter(|packet| packet.track.ends_with(track)).collect();
         for pair in of_track.windows(2) {
             let (earlier, later) = (pair[0], pair[1]);
             assert!(later.dts_ms > earlier.dts_ms, "{who}: {later:?} after {earlier:?}");

@@ -35,15 +35,13 @@ impl Players {
 
     /// Waits until all of them ended by themselves, and compares what they received with the FLV file that was sent.
     pub fn expect(mut self, sent: &std::path::Path) {
-        let list = Program::start("framemd5 of sent", &mut packets::framemd5(ffmpeg(), sent))
-            .succeed()
-            .stdout;
+        let list = Program::start("framemd5 of sent", &mut packets::framemd5(ffmpeg(), sent)).succeed().stdout;
         let received = self.ffmpeg.succeed_quietly().stdout;
         assert_same("ffmpeg", &packets::from_framemd5(&list), &packets::from_framemd5(&received));
         assert_eq!(packets::sequence_headers(&received), packets::sequence_headers(&list));
 
         let sent = packets::of_file(sent);
-        assert_same("ffprobe", &sent, &packets::from_ffprobe(&self.ffprobe.succeed().stdout));
+        assert_same("ffprobe", &sent, &packets::from_ffprobe(&self.ffprobe.succeed_quietly().stdout));
         assert_same("rtmpdump", &sent, &self.rtmpdump.expect_recording());
     }
 }

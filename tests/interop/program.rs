@@ -46,13 +46,9 @@ struct Lines {
 impl Program {
     /// Starts a program. `name` stands before its output where a test fails.
     pub fn start(name: &str, command: &mut Command) -> Program {
-        let spawned =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.unwrap_or_else(|error| {
-            panic!(
-                "{:?} does not start: {error}; scripts/test.sh installs what the tests need",
-                command.get_program()
-            )
+            panic!("{:?} does not start: {error}; scripts/test.sh installs what the tests need", command.get_program())
         });
         let output = Arc::new(Output::default());
         let readers = vec![

@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::media::{
-    AAC, H264, H264_NO_B, PICTURE, Scratch, TONE, ffmpeg, make_clip, publish, publish_live, remux,
-};
+use super::media::{AAC, H264, H264_NO_B, PICTURE, Scratch, TONE, ffmpeg, make_clip, publish, publish_live, remux};
 use super::packets::{assert_same, of_file};
 use super::play::{PLAYERS, Players, record_with_gstreamer};
 use super::program::Program;
@@ -67,8 +65,7 @@ fn a_publisher_whose_clock_crosses_24_bits_plays() {
 fn players_follow_a_stream_past_24_bits() {
     let noise = "color=black:size=320x180:rate=1/9,noise=alls=100:allf=t:enable='gt(t,17000)'";
     let picture = ["-f", "lavfi", "-i", noise];
-    let codec =
-        ["-c:v", "libx264", "-preset", "ultrafast", "-qp", "1", "-g", "10", "-pix_fmt", "yuv420p"];
+    let codec = ["-c:v", "libx264", "-preset", "ultrafast", "-qp", "1", "-g", "10", "-pix_fmt", "yuv420p"];
     let scratch = Scratch::new();
     let clip = make_clip(&scratch, "clip.flv", "17100", &[&picture, &codec]);
     let sent = of_file(&clip);

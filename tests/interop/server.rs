@@ -54,11 +54,8 @@ impl Server {
     /// Waits for the end of a server that was asked to.
     pub fn expect_clean_end(mut self) {
         let finished = self.program.succeed();
-        let errors: Vec<&String> = finished
-            .stderr
-            .iter()
-            .filter(|line| line.contains(" ERROR ") || line.contains("panicked"))
-            .collect();
+        let errors: Vec<&String> =
+            finished.stderr.iter().filter(|line| line.contains(" ERROR ") || line.contains("panicked")).collect();
         assert!(errors.is_empty(), "errors in the server's log: {errors:#?}");
     }
 }
