@@ -10,6 +10,7 @@ drawn.
           drawing the picture to the screen, so also what the publisher takes: some 0.1 s, most of it
           the muxer's wait for the sound of the same time; with B-frames 2 pictures more.
   shown   different pictures shown per second in that time
+  still   the longest time, since the first clean picture, that one picture stood, in seconds
   broken  share of the looks since the first clean picture that showed a damaged picture
   log     errors and warnings in the player's log
 """
@@ -35,6 +36,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PROJECT = os.path.dirname(os.path.dirname(HERE))
 
 LOOK_EVERY_S = 0.005
+HEADING = "player             join   start     p50     p90  shown   still  broken   log"
 SETTLE_S = 2.0  # after the first clean picture, before the delay counts
 
 
@@ -45,7 +47,7 @@ class Publisher:
         key_every = str(round(options.gop * options.fps))
         bframes = "2" if options.bframes else "0"
         command = [sys.executable, os.path.join(HERE, "publisher.py"), url, str(options.fps), key_every]
-        command += [options.track, bframes]
+        command += [options.track, bframes, str(options.grain)]
         self._program = Program("publisher", command, folder, stdout=subprocess.PIPE)
         self._key_frames = []
         threading.Thread(target=self._read, daemon=True).start()
@@ -99,6 +101,16 @@ def look(source, began, wait_s, watch_s, player_ended):
         time.sleep(max(0.0, now + LOOK_EVERY_S - time.time()))
 
 
+def longest_still(looks):
+    """The longest time in seconds that the screen did not change its clock."""
+    longest, since, clock_ms = 0.0, looks[0][0], looks[0][1]
+    for now, seen_ms, _, _ in looks:
+        if seen_ms and seen_ms != clock_ms:
+            since, clock_ms = now, seen_ms
+        longest = max(longest, now - since)
+    return longest
+
+
 def figures(looks, began):
     """The figures of one join, in seconds; empty when no picture was clean."""
     first = next((i for i, (_, _, clean, _) in enumerate(looks) if clean), None)
@@ -114,6 +126,7 @@ def figures(looks, began):
     result = {
         "start_s": looks[0][0] - began,
         "first_delay_s": looks[0][0] - looks[0][1] / 1000,
+        "still_s": longest_still(looks),
         "broken": sum(not texture for *_, texture in looks) / len(looks),
     }
     if len(delays) > 1:
@@ -184,13 +197,14 @@ def table_line(row):
     line = f"{row['player']:<16} {row['moment_s']:6.2f}" + seconds("start_s")
     line += seconds("delay_p50_s") + seconds("delay_p90_s")
     line += f"{row['shown_per_s']:7.1f}" if "shown_per_s" in row else f"{'-':>7}"
+    line += seconds("still_s")
     line += f"{row['broken']:8.1%}" if "broken" in row else f"{'-':>8}"
     line += f"   {len(row['errors'])} errors, {len(row['warnings'])} warnings"
     return line + ("; player ended by itself" if row["ended"] else "")
 
 
 def complaints_text(rows):
-    """The different complaints of each player, with numbers and addresses left out of the comparison."""
+    """The first complaints of each join."""
     text = []
     for row in rows:
         for line in (row["errors"] + row["warnings"])[:3]:
@@ -211,9 +225,10 @@ def measure(options, folder, cleanup):
     cleanup.append(publisher.stop)
     kind = f"{options.track}, key frame every {options.gop:g} s, {options.fps} fps"
     kind += ", 2 B-frames" if options.bframes else ""
+    kind += f", grain {options.grain}" if options.grain else ""
     load = os.getloadavg()[0]
     print(f"{url}: {kind}; {os.cpu_count()} cores, load {load:.1f}")
-    print(f"{'player':<16} {'join':>6}{'start':>8}{'p50':>8}{'p90':>8}{'shown':>7}{'broken':>8}   log", flush=True)
+    print(HEADING, flush=True)
     # Two whole GOPs first: a server may keep the one before the current one.
     publisher.next_key_frame()
     publisher.next_key_frame()
@@ -233,18 +248,20 @@ def parse_arguments():
     names = [player.name for player in PLAYERS]
     add = parser.add_argument
     add("url", nargs="?", help="rtmp://host:port/app/stream to publish to and to play; "
-        "without it the project's own server is started")  # fmt: skip
+        "without it the project's own server is started")
     add("--publish", metavar="URL", help="publish to this address instead")
     add("--player", action="append", choices=[*names, "all"], help="repeatable [ffplay-nobuffer]")
     add("--moments", default="0.1,1,2.5,3.5", metavar="S,S,...", help="seconds after a key frame [%(default)s]")
     add("--random", type=int, metavar="N", help="N random moments instead")
     add("--seed", type=int, default=1, help="of the random moments [%(default)s]")
     add("--bframes", action="store_true", help="publish with 2 B-frames")
+    add("--grain", type=int, default=0, metavar="LEVELS", help="noise in the pictures, 0 (0.4 Mbit/s) "
+        f"to {picture.GRAIN_MAX} (2.5 Mbit/s) [%(default)s]")
     add("--gop", type=float, default=4.0, metavar="SECONDS", help="key frame distance [%(default)s]")
     add("--fps", type=int, default=30, help="pictures per second [%(default)s]")
     add("--track", choices=["av", "video"], default="av", help="audio and video, or video only [%(default)s]")
     add("--seconds", type=float, default=6.0, help="to watch after the first clean picture, "
-        "the first 2 s not counted [%(default)s]")  # fmt: skip
+        "the first 2 s not counted [%(default)s]")
     add("--wait", type=float, default=20.0, metavar="SECONDS", help="for the first clean picture [%(default)s]")
     add("--json", metavar="FILE", help="write all figures and log lines there")
     add("--shots", metavar="FOLDER", help="save the last picture of each join there")
@@ -253,6 +270,8 @@ def parse_arguments():
 
     if options.url is None and not os.access(options.rtmpd, os.X_OK):
         parser.error(f"no address given and no server at {options.rtmpd} (cargo build --release)")
+    if not 0 <= options.grain <= picture.GRAIN_MAX:
+        parser.error(f"--grain must be 0 to {picture.GRAIN_MAX}")
     if options.seconds <= SETTLE_S:
         parser.error(f"--seconds must be more than {SETTLE_S:g}")
     if options.random:
@@ -272,8 +291,8 @@ def main():
     options = parse_arguments()
     if options.shots:
         os.makedirs(options.shots, exist_ok=True)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     cleanup = []
     with tempfile.TemporaryDirectory(prefix="latency-") as folder:
         os.chmod(folder, 0o755)
@@ -286,7 +305,7 @@ def main():
         print(f"first log lines of each join that has any:\n{complaints}")
     if options.json:
         settings = {"url": options.url, "gop_s": options.gop, "fps": options.fps, "track": options.track}
-        settings |= {"bframes": options.bframes, "settle_s": SETTLE_S, "seconds": options.seconds}
+        settings |= {"bframes": options.bframes, "grain": options.grain, "settle_s": SETTLE_S, "seconds": options.seconds}
         with open(options.json, "w") as file:
             json.dump({**settings, "joins": rows}, file, indent=1)
     return 0 if all("start_s" in row for row in rows) else 1
@@ -297,5 +316,3 @@ if __name__ == "__main__":
         sys.exit(main())
     except (RuntimeError, TimeoutError) as error:
         sys.exit(f"latency.sh: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -29,6 +29,7 @@ NOISE_TOP = 37
 CLOCK_BITS = 32
 CHECK_BITS = 16
 TOLERANCE = 40  # grey levels that coding may change a unit's middle by; black to white is 255
+GRAIN_MAX = 12  # grey levels; more of it, together with coding, would go beyond the tolerance
 
 
 def _texture():
@@ -74,11 +75,17 @@ def raster(clock_ms):
     return units
 
 
-def yuv420(clock_ms):
+def grain(levels):
+    """Some layers of fine noise of up to so many grey levels: work for coder, network and decoder."""
+    random = numpy.random.default_rng(2)
+    return random.integers(-levels, levels + 1, (7, HEIGHT, WIDTH), numpy.int16)
+
+
+def yuv420(clock_ms, noise):
     """The picture drawn at `clock_ms` as one raw yuv420p frame (limited range, no colour)."""
-    luma = (16 + raster(clock_ms) * (219 / 255)).astype(numpy.uint8)
-    luma = luma.repeat(UNIT, axis=0).repeat(UNIT, axis=1)
-    return luma.tobytes() + b"\x80" * (WIDTH * HEIGHT // 2)
+    luma = (16 + raster(clock_ms) * (219 / 255)).astype(numpy.int16)
+    luma = luma.repeat(UNIT, axis=0).repeat(UNIT, axis=1) + noise
+    return luma.clip(16, 235).astype(numpy.uint8).tobytes() + b"\x80" * (WIDTH * HEIGHT // 2)
 
 
 def points(pixels):

@@ -27,8 +27,14 @@ class Program:
         with open(self.log_path, "rb") as log:
             return log.read().decode("utf-8", "replace")
 
-    def stop(self):
-        """Kills the program and what it started, and waits for its end."""
+    def stop(self, grace_s=0.0):
+        """Ends the program and what it started; it may end by itself within `grace_s`, then it is killed."""
+        try:
+            if grace_s > 0:
+                self.process.terminate()
+                self.process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            pass  # killed below
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:

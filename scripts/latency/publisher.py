@@ -1,6 +1,8 @@
 """The publisher: draws pictures by the wall clock and has ffmpeg encode and publish them.
 
-    publisher.py URL FPS KEY_FRAMES_EVERY_N TRACK BFRAMES      (TRACK: av or video; BFRAMES: a count)
+    publisher.py URL FPS KEY_FRAMES_EVERY_N TRACK BFRAMES GRAIN
+
+TRACK is av or video, BFRAMES a count, GRAIN the grey levels of noise (0: none).
 
 Writes one line per key frame on standard output, the wall clock in seconds at which it was drawn. Frame
 n has the timestamp n / FPS, and the coder is told to make every Nth a key frame and no other.
@@ -48,7 +50,7 @@ class Sound:
 
 
 def main():
-    url, fps, key_every, track, bframes = sys.argv[1:]
+    url, fps, key_every, track, bframes, grain = sys.argv[1:]
     fps, key_every = int(fps), int(key_every)
     sound, encoder_end = None, None
     if track == "av":
@@ -58,6 +60,7 @@ def main():
     encoder = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[encoder_end] if sound else [])
     if sound:
         os.close(encoder_end)
+    noise = picture.grain(int(grain))
     began = time.time()
     frame = 0
     while True:
@@ -65,7 +68,7 @@ def main():
         if sound:
             sound.write_until(frame / fps)  # no sooner: it has only just been heard
         now = time.time()
-        encoder.stdin.write(picture.yuv420(int(now * 1000)))
+        encoder.stdin.write(picture.yuv420(int(now * 1000), noise[frame % len(noise)]))
         encoder.stdin.flush()
         if frame % key_every == 0:
             print(now, flush=True)

@@ -19,7 +19,7 @@ class Screen:
         reader, writer = os.pipe()
         size = f"{picture.WIDTH}x{picture.HEIGHT}x24"
         command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", size, "-fbdir", folder]
-        command += ["-nolisten", "tcp", "-ac", "-noreset"]
+        command += ["-nolisten", "tcp", "-ac", "-noreset", "-nocursor"]
         self._program = Program("xvfb", command, folder, pass_fds=[writer])
         os.close(writer)
         try:
@@ -57,7 +57,7 @@ class Screen:
         return not self._pixels[:, :, :3].any()
 
     def close(self):
-        self._program.stop()
+        self._program.stop(grace_s=2.0)  # so that it takes away its lock file
 
 
 class Pipe:

@@ -1,13 +1,52 @@
 //! Every default and limit, with its unit in its name.
 //!
-//! Owns: what the operator may set and what holds where nothing is set. Does not know sockets or protocol.
+//! Owns: what the operator may set, in which range, and what holds where nothing is set. Does not know sockets, files
+//! or protocol: [`parse`] takes the text of a configuration file, not its name.
+
+mod file;
+mod ranges;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-/// Limits and times of one RTMP session.
+pub use self::file::{FileError, parse, to_toml};
+pub(crate) use self::ranges::parse_number;
+
+/// All that the operator may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Address to listen on.
+    pub bind: IpAddr,
+    /// RTMP port; 0 takes a free one.
+    pub port: u16,
+    /// What the engine needs to know.
+    pub engine: EngineConfig,
+}
+
+impl Config {
+    /// Where RTMP is listened for.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.bind, self.port)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            port: DEFAULT_PORT,
+            engine: EngineConfig::default(),
+        }
+    }
+}
+
+/// Limits and times of one RTMP session.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, expecting = "a section")]
 pub struct SessionLimits {
     /// Longest message of an accepted publisher.
     pub message_bytes: usize,
@@ -88,7 +127,8 @@ pub enum Takeover {
 }
 
 /// What a stream remembers for those who join.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, expecting = "a section")]
 pub struct CacheLimits {
     /// Video frames that an instant join sends before the present group of pictures: as many as ffplay looks at
     /// before it knows the frame rate of an H.264 or HEVC stream.
@@ -122,7 +162,8 @@ impl Default for CacheLimits {
 }
 
 /// Limits and times of the hub.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, expecting = "a section")]
 pub struct HubLimits {
     /// Streams that are published or waited for.
     pub streams: usize,
@@ -141,7 +182,8 @@ impl Default for HubLimits {
 }
 
 /// What may wait to be sent to one connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, expecting = "a section")]
 pub struct QueueLimits {
     /// Above so many waiting bytes a player skips to the next key frame.
     pub bytes: usize,
@@ -168,7 +210,8 @@ impl Default for QueueLimits {
 }
 
 /// What may differ between applications.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, expecting = "a section")]
 pub struct AppConfig {
     /// How players join that do not say it themselves.
     pub join: JoinMode,
@@ -215,6 +258,9 @@ impl Default for EngineConfig {
         }
     }
 }
+
+/// The port that is registered for RTMP.
+pub const DEFAULT_PORT: u16 = 1935;
 
 /// Size of outgoing chunks where nothing else is set, in bytes.
 pub const DEFAULT_CHUNK_SIZE: usize = 65_536;

@@ -1,0 +1,245 @@
+//! The text of a configuration file, both ways.
+//!
+//! Owns: sections and keys of the TOML text, and saying where it is wrong. Does not know where the text comes from.
+//!
+//! What stands in the file ([`FileForm`]) is not what it means ([`Config`]): a section of one application holds only
+//! what differs there.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use toml::de::{DeTable, DeValue};
+
+use super::{
+    AppConfig, Config, EngineConfig, HubLimits, JoinMode, QueueLimits, SessionLimits, Takeover,
+    ranges,
+};
+
+/// What is wrong with a configuration file, and in which line.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{line}: {problem}")]
+pub struct FileError {
+    /// Line, counted from 1.
+    pub line: usize,
+    /// The key and what is wrong with it, in one line.
+    pub problem: String,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, expecting = "a section")]
+struct FileForm {
+    server: ServerForm,
+    limits: LimitsForm,
+    default: AppConfig,
+    app: BTreeMap<String, AppForm>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, expecting = "a section")]
+struct ServerForm {
+    bind: IpAddr,
+    port: u16,
+    chunk_size: usize,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, expecting = "a section")]
+struct LimitsForm {
+    connections: usize,
+    session: SessionLimits,
+    queue: QueueLimits,
+    hub: HubLimits,
+}
+
+/// What one application has of its own.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, expecting = "a section")]
+struct AppForm {
+    join: Option<JoinMode>,
+    takeover: Option<Takeover>,
+}
+
+impl Default for ServerForm {
+    fn default() -> Self {
+        FileForm::from(&Config::default()).server
+    }
+}
+
+impl Default for LimitsForm {
+    fn default() -> Self {
+        FileForm::from(&Config::default()).limits
+    }
+}
+
+impl From<&Config> for FileForm {
+    fn from(config: &Config) -> Self {
+        let engine = &config.engine;
+        let apps = engine.apps.iter().map(|(name, app)| {
+            (name.clone(), AppForm { join: Some(app.join), takeover: Some(app.takeover) })
+        });
+        FileForm {
+            server: ServerForm {
+                bind: config.bind,
+                port: config.port,
+                chunk_size: engine.chunk_size,
+            },
+            limits: LimitsForm {
+                connections: engine.connections,
+                session: engine.session.clone(),
+                queue: engine.queue.clone(),
+                hub: engine.hub.clone(),
+            },
+            default: engine.app.clone(),
+            app: apps.collect(),
+        }
+    }
+}
+
+impl From<FileForm> for Config {
+    fn from(form: FileForm) -> Self {
+        let FileForm { server, limits, default, app } = form;
+        let apps = app.into_iter().map(|(name, own)| {
+            let join = own.join.unwrap_or(default.join);
+            let takeover = own.takeover.unwrap_or(default.takeover);
+            (name, AppConfig { join, takeover })
+        });
+        let apps = apps.collect();
+        let engine = EngineConfig {
+            chunk_size: server.chunk_size,
+            connections: limits.connections,
+            session: limits.session,
+            queue: limits.queue,
+            hub: limits.hub,
+            app: default,
+            apps,
+        };
+        Config { bind: server.bind, port: server.port, engine }
+    }
+}
+
+/// What the text of a configuration file means. Keys that it leaves out keep their defaults.
+///
+/// # Errors
+/// The first thing that is wrong: TOML that cannot be read, unknown keys, values out of their range.
+pub fn parse(text: &str) -> Result<Config, FileError> {
+    let form: FileForm = toml::from_str(text).map_err(|error| explain(text, &error))?;
+    if let Some(name) = form.app.keys().find(|name| !is_app_name(name)) {
+        let key = joined("app", name);
+        let problem = format!(
+            "{key}: no client can have this name; write it without / at its ends, empty parts, ? and \\"
+        );
+        return Err(FileError { line: line_of_key(text, &key).unwrap_or(1), problem });
+    }
+    let config = Config::from(form);
+    ranges::check(&config).map_err(|problem| {
+        let line = problem.keys.iter().find_map(|key| line_of_key(text, key)).unwrap_or(1);
+        FileError { line, problem: problem.text }
+    })?;
+    Ok(config)
+}
+
+/// The whole of `config` as the text of a configuration file, every key with its value.
+///
+/// # Errors
+/// A number that TOML cannot hold; none that [`parse`] accepts.
+pub fn to_toml(config: &Config) -> Result<String, toml::ser::Error> {
+    toml::to_string(&FileForm::from(config))
+}
+
+/// Whether the path of a URL can begin with this: parts with one `/` between them, or nothing at all.
+fn is_app_name(name: &str) -> bool {
+    let is_part = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['?', '\\']);
+    name.is_empty() || (name.split('/').all(is_part) && !name.contains(char::is_control))
+}
+
+/// An error of the TOML reader in our words.
+fn explain(text: &str, error: &toml::de::Error) -> FileError {
+    let span = error.span().unwrap_or_default();
+    let line = line_at(text, span.start);
+    let message = one_line(error.message());
+    let Ok(table) = DeTable::parse(text) else {
+        let written = text.lines().nth(line - 1).unwrap_or_default();
+        return FileError {
+            line,
+            problem: format!("this is not TOML: {message}: {}", quoted(written)),
+        };
+    };
+    let Some(key) = key_at(table.get_ref(), "", &span) else {
+        return FileError { line, problem: message };
+    };
+    let problem = match ranges::allowed(&key) {
+        Some(allowed) => {
+            let written = text.get(span).unwrap_or_default();
+            format!("{key}: {}, is {}", ranges::expected(&allowed), shortened(written))
+        }
+        None => format!("{key}: {message}"),
+    };
+    FileError { line, problem }
+}
+
+/// The key that stands at `span`, or whose value does.
+fn key_at(table: &DeTable<'_>, path: &str, span: &Range<usize>) -> Option<String> {
+    table.iter().find_map(|(key, value)| {
+        let path = joined(path, key.get_ref());
+        if key.span() == *span || value.span() == *span {
+            return Some(path);
+        }
+        match value.get_ref() {
+            DeValue::Table(table) => key_at(table, &path, span),
+            _ => None,
+        }
+    })
+}
+
+/// In which line `key` is set, where it is.
+fn line_of_key(text: &str, key: &str) -> Option<usize> {
+    let table = DeTable::parse(text).ok()?;
+    offset_of_key(table.get_ref(), "", key).map(|offset| line_at(text, offset))
+}
+
+fn offset_of_key(table: &DeTable<'_>, path: &str, wanted: &str) -> Option<usize> {
+    table.iter().find_map(|(key, value)| {
+        let path = joined(path, key.get_ref());
+        if path == wanted {
+            return Some(key.span().start);
+        }
+        match value.get_ref() {
+            DeValue::Table(table) => offset_of_key(table, &path, wanted),
+            _ => None,
+        }
+    })
+}
+
+/// `path.key`, with quotes where TOML wants them.
+fn joined(path: &str, key: &str) -> String {
+    let is_bare =
+        !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let key = if is_bare { key.to_owned() } else { format!("{key:?}") };
+    if path.is_empty() { key } else { format!("{path}.{key}") }
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
+    before.iter().filter(|&&byte| byte == b'\n').count() + 1
+}
+
+fn one_line(message: &str) -> String {
+    message.lines().map(str::trim).collect::<Vec<_>>().join(", ")
+}
+
+fn quoted(written: &str) -> String {
+    format!("{:?}", shortened(written.trim()))
+}
+
+/// Enough of a value to know it again, in one line.
+fn shortened(written: &str) -> String {
+    const CHARS: usize = 60;
+    let first_line = written.lines().next().unwrap_or_default();
+    match first_line.char_indices().nth(CHARS) {
+        Some((end, _)) => format!("{}...", first_line.get(..end).unwrap_or_default()),
+        None => first_line.to_owned(),
+    }
+}

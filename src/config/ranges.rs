@@ -1,0 +1,177 @@
+//! Which values make sense.
+//!
+//! Owns: the range of every number that may be set, and which of two numbers may not be larger than the other. Does
+//! not know where a value was typed.
+
+use std::ops::RangeInclusive;
+
+use super::Config;
+
+/// A number that cannot stay as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// Keys of the configuration file that take part, the one to blame first.
+    pub(super) keys: Vec<&'static str>,
+    /// What is wrong, with their names.
+    pub(super) text: String,
+}
+
+struct Range {
+    key: &'static str,
+    allowed: RangeInclusive<u64>,
+    value: fn(&Config) -> u64,
+}
+
+const fn range(
+    key: &'static str,
+    allowed: RangeInclusive<u64>,
+    value: fn(&Config) -> u64,
+) -> Range {
+    Range { key, allowed, value }
+}
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
+const SECOND_MS: u64 = 1_000;
+const HOUR_MS: u64 = 3_600 * SECOND_MS;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// Every number of the configuration. Lower ends keep the server able to work at all (a `connect` command has to fit,
+/// a stream has at least metadata and two headers), upper ends keep sums of times and sizes within their types.
+const RANGES: &[Range] = &[
+    range("server.port", 0..=65_535, |c| c.port.into()),
+    // More than 65536 saves nothing that could be measured; 128 is the size every peer begins with.
+    range("server.chunk_size", 128..=65_536, |c| c.engine.chunk_size as u64),
+    range("limits.connections", 1..=10_000_000, |c| c.engine.connections as u64),
+    // The length of a message has three bytes.
+    range("limits.session.message_bytes", 4 * KIB..=16 * MIB - 1, |c| {
+        c.engine.session.message_bytes as u64
+    }),
+    range("limits.session.command_bytes", 4 * KIB..=MIB, |c| c.engine.session.command_bytes as u64),
+    range("limits.session.partial_bytes", 4 * KIB..=GIB, |c| c.engine.session.partial_bytes as u64),
+    // The number of chunk streams that the specification can name ends at 65597 (5.3.1.1).
+    range("limits.session.chunk_streams", 8..=65_597, |c| c.engine.session.chunk_streams as u64),
+    range("limits.session.message_streams", 1..=4_096, |c| c.engine.session.message_streams as u64),
+    range("limits.session.answer_bytes", 16 * KIB..=64 * MIB, |c| {
+        c.engine.session.answer_bytes as u64
+    }),
+    range("limits.session.setup_timeout_ms", 100..=HOUR_MS, |c| c.engine.session.setup_timeout_ms),
+    range("limits.session.publisher_idle_timeout_ms", 100..=DAY_MS, |c| {
+        c.engine.session.publisher_idle_timeout_ms
+    }),
+    range("limits.session.ping_interval_ms", SECOND_MS..=DAY_MS, |c| {
+        c.engine.session.ping_interval_ms
+    }),
+    // Peers read these two as signed numbers.
+    range("limits.session.acknowledgement_bytes", 4 * KIB..=2 * GIB - 1, |c| {
+        c.engine.session.acknowledgement_bytes.into()
+    }),
+    range("limits.session.window_bytes", 4 * KIB..=2 * GIB - 1, |c| {
+        c.engine.session.window_bytes.into()
+    }),
+    range("limits.queue.bytes", 64 * KIB..=GIB, |c| c.engine.queue.bytes as u64),
+    range("limits.queue.lag_ms", 100..=HOUR_MS, |c| c.engine.queue.lag_ms.into()),
+    range("limits.queue.hard_bytes", 64 * KIB..=2 * GIB - 1, |c| c.engine.queue.hard_bytes as u64),
+    range("limits.queue.stall_timeout_ms", 100..=HOUR_MS, |c| c.engine.queue.stall_timeout_ms),
+    range("limits.queue.linger_ms", 0..=60 * SECOND_MS, |c| c.engine.queue.linger_ms),
+    range("limits.hub.streams", 1..=10_000_000, |c| c.engine.hub.streams as u64),
+    range("limits.hub.grace_ms", 0..=DAY_MS, |c| c.engine.hub.grace_ms),
+    range("limits.hub.takeover_silence_ms", 0..=DAY_MS, |c| c.engine.hub.takeover_silence_ms),
+    range("limits.hub.cache.probe_frames", 0..=1_000, |c| c.engine.hub.cache.probe_frames as u64),
+    range("limits.hub.cache.gop_frames", 1..=1_000_000, |c| c.engine.hub.cache.gop_frames as u64),
+    range("limits.hub.cache.gop_bytes", 64 * KIB..=GIB, |c| c.engine.hub.cache.gop_bytes as u64),
+    range("limits.hub.cache.gop_ms", 100..=HOUR_MS, |c| c.engine.hub.cache.gop_ms),
+    range("limits.hub.cache.headers", 3..=1_024, |c| c.engine.hub.cache.headers as u64),
+    range("limits.hub.cache.video_absent_ms", 100..=HOUR_MS, |c| {
+        c.engine.hub.cache.video_absent_ms
+    }),
+];
+
+/// The first may not be larger than the second; why.
+const ORDER: &[(&str, &str, &str)] = &[
+    (
+        "limits.session.command_bytes",
+        "limits.session.message_bytes",
+        "publishers send commands, too",
+    ),
+    (
+        "limits.session.message_bytes",
+        "limits.session.partial_bytes",
+        "one whole message has to fit",
+    ),
+    (
+        "limits.queue.bytes",
+        "limits.queue.hard_bytes",
+        "a slow player has to skip before it is closed",
+    ),
+    (
+        "limits.hub.cache.gop_bytes",
+        "limits.queue.bytes",
+        "a player that joins is sent a whole group at once",
+    ),
+];
+
+/// The range of the number that `key` of the configuration file names.
+pub(super) fn allowed(key: &str) -> Option<RangeInclusive<u64>> {
+    RANGES.iter().find(|range| range.key == key).map(|range| range.allowed.clone())
+}
+
+/// A range in words.
+pub(super) fn expected(allowed: &RangeInclusive<u64>) -> String {
+    format!("must be a whole number from {} to {}", allowed.start(), allowed.end())
+}
+
+/// The number that was typed for `key` outside a file.
+///
+/// # Errors
+/// What is wrong with it, without the key.
+pub(crate) fn parse_number(key: &str, typed: &str) -> Result<u64, String> {
+    let allowed = allowed(key).ok_or_else(|| format!("{key} is no number"))?;
+    let number = typed.parse().ok().filter(|number| allowed.contains(number));
+    number.ok_or_else(|| format!("{}, is {typed:?}", expected(&allowed)))
+}
+
+/// Finds the first number that is out of its range, or larger than one that it may not exceed.
+///
+/// # Errors
+/// [`Problem`].
+pub(super) fn check(config: &Config) -> Result<(), Problem> {
+    for Range { key, allowed, value } in RANGES {
+        let value = value(config);
+        if !allowed.contains(&value) {
+            return Err(Problem {
+                keys: vec![key],
+                text: format!("{key}: {}, is {value}", expected(allowed)),
+            });
+        }
+    }
+    for &(smaller, larger, why) in ORDER {
+        let (Some(small), Some(large)) = (value_of(config, smaller), value_of(config, larger))
+        else {
+            continue;
+        };
+        if small > large {
+            let text =
+                format!("{smaller} ({small}) must not be larger than {larger} ({large}): {why}");
+            return Err(Problem { keys: vec![smaller, larger], text });
+        }
+    }
+    Ok(())
+}
+
+fn value_of(config: &Config, key: &str) -> Option<u64> {
+    RANGES.iter().find(|range| range.key == key).map(|range| (range.value)(config))
+}
+
+/// Keys and ranges, for the tests that hold other texts against them.
+#[cfg(test)]
+pub(super) fn all() -> impl Iterator<Item = (&'static str, RangeInclusive<u64>)> {
+    RANGES.iter().map(|range| (range.key, range.allowed.clone()))
+}
+
+/// How many pairs are compared.
+#[cfg(test)]
+pub(super) fn ordered_count() -> usize {
+    ORDER.len()
+}

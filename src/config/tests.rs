@@ -1,0 +1,262 @@
+//! The configuration as its operator meets it: texts that are read, refused and written.
+
+use super::*;
+
+fn problem(text: &str) -> String {
+    match parse(text) {
+        Ok(config) => panic!("accepted: {text}\nas {config:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// `key = value` with the section that the key needs, in line 2.
+fn setting(key: &str, value: &str) -> String {
+    let (section, name) = key.rsplit_once('.').unwrap();
+    format!("[{section}]\n{name} = {value}\n")
+}
+
+#[test]
+fn an_empty_file_means_the_defaults() {
+    assert_eq!(parse(""), Ok(Config::default()));
+    assert_eq!(parse("# nothing\n[limits]\n[limits.queue]\n"), Ok(Config::default()));
+}
+
+#[test]
+fn each_section_is_read() {
+    let config = parse(
+        "server = { bind = '::1', port = 0, chunk_size = 4096 }\n\
+         limits.connections = 7\n\
+         limits.session.command_bytes = 5000\n\
+         limits.queue.lag_ms = 900\n\
+         limits.hub.streams = 3\n\
+         limits.hub.cache.probe_frames = 0\n\
+         [default]\njoin = 'key'\ntakeover = 'reject'\n",
+    )
+    .unwrap();
+    let mut expected = Config { bind: "::1".parse().unwrap(), port: 0, ..Config::default() };
+    let engine = &mut expected.engine;
+    engine.chunk_size = 4096;
+    engine.connections = 7;
+    engine.session.command_bytes = 5000;
+    engine.queue.lag_ms = 900;
+    engine.hub.streams = 3;
+    engine.hub.cache.probe_frames = 0;
+    engine.app = AppConfig { join: JoinMode::Key, takeover: Takeover::Reject };
+    assert_eq!(config, expected);
+    assert_eq!(config.address().to_string(), "[::1]:0");
+}
+
+#[test]
+fn an_app_overrides_single_keys_of_the_default() {
+    let text = "[app.tv]\njoin = 'gop'\n[default]\ntakeover = 'reject'\n[app.'live/inner']\ntakeover = 'when-silent'\n";
+    let engine = parse(text).unwrap().engine;
+    let (edge, gop) = (JoinMode::Edge, JoinMode::Gop);
+    let (reject, silent) = (Takeover::Reject, Takeover::WhenSilent);
+    assert_eq!(*engine.app("tv"), AppConfig { join: gop, takeover: reject });
+    assert_eq!(*engine.app("live/inner"), AppConfig { join: edge, takeover: silent });
+    assert_eq!(*engine.app("other"), AppConfig { join: edge, takeover: reject });
+}
+
+#[test]
+fn every_number_is_held_to_its_range() {
+    for (key, allowed) in ranges::all() {
+        let (min, max) = (*allowed.start(), *allowed.end());
+        let refused =
+            [i128::from(min) - 1, i128::from(max) + 1, i128::from(i64::MAX), i128::from(i64::MIN)];
+        for value in refused {
+            let expected =
+                format!("2: {key}: must be a whole number from {min} to {max}, is {value}");
+            assert_eq!(problem(&setting(key, &value.to_string())), expected);
+        }
+        for value in ["'7'", "1.5", "true", "[]"] {
+            let expected =
+                format!("2: {key}: must be a whole number from {min} to {max}, is {value}");
+            assert_eq!(problem(&setting(key, value)), expected);
+        }
+    }
+}
+
+#[test]
+fn every_number_may_have_the_ends_of_its_range() {
+    for (key, allowed) in ranges::all() {
+        for value in [allowed.start(), allowed.end()] {
+            // Another number may stand against it, but its range does not.
+            if let Err(error) = parse(&setting(key, &value.to_string())) {
+                assert!(error.problem.contains("must not be larger than"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_number_that_may_not_exceed_another_is_refused_where_it_is_set() {
+    let cases = [
+        ("session", "command_bytes", "message_bytes", 65_537, 65_536),
+        ("session", "message_bytes", "partial_bytes", 5_000_001, 5_000_000),
+        ("queue", "bytes", "hard_bytes", 40_000_001, 40_000_000),
+    ];
+    for (section, smaller, larger, small, large) in cases {
+        let section = format!("limits.{section}");
+        let expected = format!(
+            "{section}.{smaller} ({small}) must not be larger than {section}.{larger} ({large}): "
+        );
+        let told = problem(&format!("[{section}]\n{larger} = {large}\n{smaller} = {small}\n"));
+        assert!(told.starts_with(&format!("3: {expected}")), "{told}");
+        assert!(parse(&format!("[{section}]\n{larger} = {large}\n{smaller} = {large}\n")).is_ok());
+    }
+    let expected = "2: limits.hub.cache.gop_bytes (70000) must not be larger than limits.queue.bytes (65536): \
+                    a player that joins is sent a whole group at once";
+    assert_eq!(problem("limits.queue.bytes = 65536\nlimits.hub.cache.gop_bytes = 70000"), expected);
+    // Only the larger one stands in the file: that is the line to look at.
+    let expected = "2: limits.session.command_bytes (65536) must not be larger than \
+                    limits.session.message_bytes (5000): publishers send commands, too";
+    assert_eq!(problem("[limits.session]\nmessage_bytes = 5000"), expected);
+    assert_eq!(ranges::ordered_count(), cases.len() + 1);
+}
+
+#[test]
+fn mistakes_are_told_with_line_and_key() {
+    let cases = [
+        (
+            "[server]\nprot = 1\n",
+            "2: server.prot: unknown field `prot`, expected one of `bind`, `port`, `chunk_size`",
+        ),
+        (
+            "\n[serve]\n",
+            "2: serve: unknown field `serve`, expected one of `server`, `limits`, `default`, `app`",
+        ),
+        ("[server]\nbind = 'localhost'\n", "2: server.bind: invalid IP address syntax"),
+        (
+            "[default]\njoin = 'now'",
+            "2: default.join: unknown variant `now`, expected one of `edge`, `gop`, `key`",
+        ),
+        (
+            "[app.tv]\n\ntakeover = 'never'",
+            "3: app.tv.takeover: unknown variant `never`, expected `when-silent` or `reject`",
+        ),
+        (
+            "[app.'a b']\nx = 1",
+            "2: app.\"a b\".x: unknown field `x`, expected `join` or `takeover`",
+        ),
+        ("\n\nlimits = 3", "3: limits: invalid type: integer `3`, expected a section"),
+        (
+            "[server]\nport = 99999999999999999999",
+            "2: server.port: must be a whole number from 0 to 65535, is 999999999",
+        ),
+        (
+            "[limits]\nqueue = 'big'",
+            "2: limits.queue: invalid type: string \"big\", expected a section",
+        ),
+        ("[server]\nport = 1\nport = 2\n", "3: this is not TOML: duplicate key: \"port = 2\""),
+        ("port 1935", "1: this is not TOML: "),
+        ("\n[server", "2: this is not TOML: "),
+        ("server.port = 1 \u{1}", "1: this is not TOML: "),
+    ];
+    for (text, expected) in cases {
+        let told = problem(text);
+        assert!(told.starts_with(expected), "{text:?}\ntold:     {told}\nexpected: {expected}");
+        assert!(!told.contains('\n'), "{told}");
+    }
+}
+
+#[test]
+fn apps_that_no_client_can_name_are_refused() {
+    for name in ["live/", "/live", "a//b", "..", "a/./b", "live?x", "a\\\\b", "a\\u0007"] {
+        let told = problem(&format!("\n[app.\"{name}\"]\n"));
+        assert!(
+            told.starts_with("2: app.\"") && told.contains("no client can have this name"),
+            "{told}"
+        );
+    }
+    for name in ["", "live", "a/b", "Ünï/x y"] {
+        assert!(parse(&format!("[app.\"{name}\"]\n")).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn what_is_written_reads_back_the_same() {
+    let mut config = Config { bind: "2001:db8::1".parse().unwrap(), port: 1, ..Config::default() };
+    assert_eq!(parse(&to_toml(&Config::default()).unwrap()), Ok(Config::default()));
+    config.engine.queue.lag_ms = 333;
+    config.engine.hub.cache.gop_frames = 44;
+    let app = AppConfig { join: JoinMode::Gop, takeover: Takeover::Reject };
+    config.engine.apps =
+        BTreeMap::from([(String::new(), AppConfig::default()), ("a \"b\"/c".to_owned(), app)]);
+    assert_eq!(parse(&to_toml(&config).unwrap()), Ok(config));
+}
+
+/// `section.key` and value of every line that sets one.
+fn settings(text: &str) -> Vec<(String, String)> {
+    let mut section = String::new();
+    let mut settings = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']').to_owned();
+        } else if let Some((key, value)) = line.split_once(" = ").filter(|_| !line.starts_with('#'))
+        {
+            settings.push((format!("{section}.{key}"), value.to_owned()));
+        }
+    }
+    settings
+}
+
+const EXAMPLE: &str = include_str!("../../rtmpd.toml.example");
+
+#[test]
+fn every_number_that_can_be_set_has_a_range() {
+    let written = settings(&to_toml(&Config::default()).unwrap());
+    let numbers: Vec<_> =
+        written.iter().filter(|(_, value)| value.parse::<i64>().is_ok()).collect();
+    assert_eq!(numbers.len(), ranges::all().count());
+    for (key, _) in numbers {
+        assert!(ranges::allowed(key).is_some(), "src/config/ranges.rs says nothing about {key}");
+    }
+}
+
+#[test]
+fn the_example_file_holds_every_key_with_its_default() {
+    assert_eq!(parse(EXAMPLE), Ok(Config::default()));
+    let example = settings(EXAMPLE);
+    for setting in settings(&to_toml(&Config::default()).unwrap()) {
+        assert!(
+            example.contains(&setting),
+            "rtmpd.toml.example lacks {} = {}",
+            setting.0,
+            setting.1
+        );
+    }
+}
+
+#[test]
+fn the_example_file_tells_the_range_of_every_number() {
+    let mut comment = String::new();
+    let mut told = BTreeMap::new();
+    let mut section = String::new();
+    for line in EXAMPLE.lines() {
+        if let Some(text) = line.strip_prefix('#') {
+            comment.push_str(text);
+        } else if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']').to_owned();
+            comment.clear();
+        } else if let Some((key, _)) = line.split_once(" = ") {
+            told.insert(format!("{section}.{key}"), std::mem::take(&mut comment));
+        }
+    }
+    for (key, allowed) in ranges::all() {
+        let expected = format!("({} to {})", allowed.start(), allowed.end());
+        let comment = told.get(key).map_or("", String::as_str);
+        assert!(
+            comment.contains(&expected),
+            "rtmpd.toml.example says of {key}:\n{comment}\nnot: {expected}"
+        );
+    }
+}
+
+#[test]
+fn the_sections_of_apps_in_the_example_can_be_used() {
+    let uncommented =
+        EXAMPLE.replace("#[app", "[app").replace("#join", "join").replace("#takeover", "takeover");
+    assert_ne!(uncommented, EXAMPLE);
+    let engine = parse(&uncommented).unwrap().engine;
+    assert!(!engine.apps.is_empty());
+}
