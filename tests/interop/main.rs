@@ -1,8 +1,8 @@
 //! The server against real programs: ffmpeg (the distribution's and a current one), ffprobe, rtmpdump and GStreamer.
 //!
-//! All tests here are ignored by a plain `cargo test`; `scripts/test.sh` installs the programs and runs them. Everything
-//! stays on the loopback interface, every server takes a free port, every wait ends, and what a test started dies with
-//! it. A test that fails prints what all of its programs said.
+//! A plain `cargo test` ignores all of them; `scripts/test.sh` installs the programs and runs them. Everything stays on
+//! the loopback interface, every server takes a free port, every wait ends, and what a test started dies with it. A
+//! test that fails prints what all of its programs said.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -43,12 +43,12 @@ pub fn of_file(path: &Path) -> Vec<Packet> {
 /// Reads the answer of [`ffprobe`].
 pub fn from_ffprobe(lines: &[String]) -> Vec<Packet> {
     let mut packets = Vec::new();
-    for line in lines {
+    // A packet that comes with side data, a new sequence header, goes over two lines.
+    for line in lines.join("\n").replace("\n,", ",").lines() {
         let fields: Vec<&str> = line.split(',').collect();
         let ["packet", kind @ ("audio" | "video"), pts, dts, size, flags, ref rest @ ..] = fields[..] else {
             continue;
         };
-        // Side data may stand before it.
         let hash = rest.iter().find(|field| field.starts_with("MD5:")).unwrap();
         packets.push(Packet {
             track: kind.to_owned(),
