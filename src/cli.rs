@@ -94,8 +94,7 @@ const FLAGS: &[Flag] = &[
         help: "size of outgoing chunks, 128..=65536",
         default: Some(|config| config.engine.chunk_size.to_string()),
         update: |typed, value| {
-            typed.chunk_size =
-                usize::try_from(config::parse_number("server.chunk_size", value)?).ok();
+            typed.chunk_size = usize::try_from(config::parse_number("server.chunk_size", value)?).ok();
             Ok(())
         },
     },
@@ -172,8 +171,7 @@ pub fn parse(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Reques
             None => vec![String::new(); matches.opt_count(long)],
         };
         for value in values {
-            update(&mut typed, &value)
-                .map_err(|problem| UsageError(format!("--{long} {problem}")))?;
+            update(&mut typed, &value).map_err(|problem| UsageError(format!("--{long} {problem}")))?;
         }
     }
     Ok(match typed {
@@ -204,15 +202,13 @@ impl Typed {
 /// What `--help` prints.
 pub fn help() -> String {
     let defaults = Config::default();
-    let mut text =
-        String::from("A live-streaming server: publish over RTMP, watch at the live edge.\n\n");
+    let mut text = String::from("A live-streaming server: publish over RTMP, watch at the live edge.\n\n");
     text.push_str("Usage: rtmpd [OPTIONS]\n\n");
     for Flag { short, long, value, help, default, .. } in FLAGS {
         let short = if short.is_empty() { "    ".to_owned() } else { format!("-{short}, ") };
         let value = value.map(|value| format!(" {value}")).unwrap_or_default();
         let name = format!("{short}--{long}{value}");
-        let default =
-            default.map(|default| format!(" [{}]", default(&defaults))).unwrap_or_default();
+        let default = default.map(|default| format!(" [{}]", default(&defaults))).unwrap_or_default();
         text.push_str(&format!("  {name:<24} {help}{default}\n"));
     }
     text.push_str("\nPublish to and play from rtmp://HOST[:PORT]/APP/STREAM. All that a file can set is printed by\n");
@@ -237,9 +233,7 @@ pub fn explain_listen_error(address: SocketAddr, error: &io::Error) -> String {
             unspecified(ip)
         ),
         ErrorKind::PermissionDenied => {
-            format!(
-                "port {port} on {ip} may not be used by this user; choose one above 1023 with --port"
-            )
+            format!("port {port} on {ip} may not be used by this user; choose one above 1023 with --port")
         }
         _ => format!("{error}; choose another address with --bind or another port with --port"),
     }
@@ -253,10 +247,7 @@ pub fn first_steps(address: SocketAddr) -> [String; 2] {
         ip => ip,
     };
     let url = format!("rtmp://{}/live/test", SocketAddr::new(host, address.port()));
-    [
-        format!("publish: ffmpeg -re -i VIDEO -c copy -f flv {url}"),
-        format!("watch:   ffplay -fflags nobuffer {url}"),
-    ]
+    [format!("publish: ffmpeg -re -i VIDEO -c copy -f flv {url}"), format!("watch:   ffplay -fflags nobuffer {url}")]
 }
 
 fn unspecified(ip: IpAddr) -> IpAddr {
@@ -298,9 +289,7 @@ fn parse_address(typed: &str) -> Result<IpAddr, String> {
         return Ok(address);
     }
     if typed.parse::<SocketAddr>().is_ok() {
-        return Err(format!(
-            "takes an address without a port, is {typed:?}; give the port with --port"
-        ));
+        return Err(format!("takes an address without a port, is {typed:?}; give the port with --port"));
     }
     Err(format!("must be an IP address, for example 0.0.0.0, 127.0.0.1 or ::, is {typed:?}"))
 }
@@ -329,10 +318,7 @@ mod tests {
             ("--bind=127.0.0.1", Typed { bind: ip("127.0.0.1"), ..Typed::default() }),
             ("-s 128", Typed { chunk_size: Some(128), ..Typed::default() }),
             ("--chunk-size 65536", Typed { chunk_size: Some(65536), ..Typed::default() }),
-            (
-                "--config a.toml --check",
-                Typed { config: Some("a.toml".into()), check: true, ..Typed::default() },
-            ),
+            ("--config a.toml --check", Typed { config: Some("a.toml".into()), check: true, ..Typed::default() }),
             ("-v", Typed { verbosity: 1, ..Typed::default() }),
             ("-vv --verbose", Typed { verbosity: 3, ..Typed::default() }),
         ];
@@ -387,8 +373,7 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file() {
-        let mut config =
-            config::parse("server = { bind = '::1', port = 7, chunk_size = 512 }").unwrap();
+        let mut config = config::parse("server = { bind = '::1', port = 7, chunk_size = 512 }").unwrap();
         let before = config.clone();
         typed("").apply_to(&mut config);
         assert_eq!(config, before);
@@ -401,11 +386,7 @@ mod tests {
     fn help_names_every_flag_and_default() {
         let help = help();
         for flag in FLAGS {
-            assert!(
-                help.contains(&format!("--{}", flag.long)) && help.contains(flag.help),
-                "{}",
-                flag.long
-            );
+            assert!(help.contains(&format!("--{}", flag.long)) && help.contains(flag.help), "{}", flag.long);
         }
         for default in ["[1935]", "[0.0.0.0]", "[65536]"] {
             assert!(help.contains(default), "{default}");
@@ -418,10 +399,7 @@ mod tests {
     #[test]
     fn each_v_asks_for_more() {
         let levels = ["", "-v", "-vv", "-vvv"].map(|line| typed(line).log_level());
-        assert_eq!(
-            levels,
-            [LevelFilter::Info, LevelFilter::Debug, LevelFilter::Trace, LevelFilter::Trace]
-        );
+        assert_eq!(levels, [LevelFilter::Info, LevelFilter::Debug, LevelFilter::Trace, LevelFilter::Trace]);
     }
 
     #[test]

@@ -56,9 +56,7 @@ fn read_config(typed: &Typed) -> Result<Config, Failure> {
         None => Config::default(),
         Some(name) => {
             let text = fs::read_to_string(name).map_err(|error| {
-                Failure::Usage(format!(
-                    "cannot read {name:?}: {error}; --config wants the name of a TOML file"
-                ))
+                Failure::Usage(format!("cannot read {name:?}: {error}; --config wants the name of a TOML file"))
             })?;
             config::parse(&text).map_err(|error| Failure::Usage(format!("{name}:{error}")))?
         }

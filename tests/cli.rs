@@ -1,11 +1,6 @@
 //! The program as the one who starts it meets it: the real binary, on the loopback interface only.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may fail where it stands"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail where it stands")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -21,11 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 fn rtmpd() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rtmpd"));
-    command
-        .env_remove("RUST_LOG")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.env_remove("RUST_LOG").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
@@ -79,8 +70,7 @@ impl Running {
 
     /// Starts a server on `bind` and waits until it listens.
     fn listen(bind: &str) -> (Running, SocketAddr) {
-        let running =
-            Running::start(rtmpd().args(["--bind", bind, "--port", "0"]).stderr(Stdio::null()));
+        let running = Running::start(rtmpd().args(["--bind", bind, "--port", "0"]).stderr(Stdio::null()));
         let line = running.lines.recv_timeout(PATIENCE).expect("a line on standard output");
         let address = line.strip_prefix("listening rtmp ").expect(&line).parse().expect(&line);
         (running, address)
@@ -134,10 +124,7 @@ fn bad_flags_are_refused_with_code_2() {
     let cases: [(&[&str], &str); 5] = [
         (&["--prot", "1"], "there is no option --prot"),
         (&["--port", "70000"], "--port must be a whole number from 0 to 65535, is \"70000\""),
-        (
-            &["--chunk-size", "100"],
-            "--chunk-size must be a whole number from 128 to 65536, is \"100\"",
-        ),
+        (&["--chunk-size", "100"], "--chunk-size must be a whole number from 128 to 65536, is \"100\""),
         (&["--config"], "--config needs a value"),
         (&["rtmpd.toml"], "\"rtmpd.toml\" belongs to no option"),
     ];
@@ -177,23 +164,14 @@ fn an_unreadable_configuration_is_refused_with_code_2() {
     let name = format!("{}/no-such-file.toml", env!("CARGO_TARGET_TMPDIR"));
     let output = run(&["--config", &name]);
     let told = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        told.starts_with(&format!("rtmpd: cannot read \"{name}\": ")) && told.lines().count() == 1,
-        "{told}"
-    );
+    assert!(told.starts_with(&format!("rtmpd: cannot read \"{name}\": ")) && told.lines().count() == 1, "{told}");
     assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]
 fn check_prints_what_holds_in_the_end_and_reads_it_back() {
     let name = file("some.toml", "server = { port = 7, bind = '::1' }\n[app.tv]\njoin = 'gop'\n");
-    let expected = [
-        "port = 8\n",
-        "bind = \"::1\"",
-        "chunk_size = 65536",
-        "[app.tv]\njoin = \"gop\"",
-        "grace_ms = ",
-    ];
+    let expected = ["port = 8\n", "bind = \"::1\"", "chunk_size = 65536", "[app.tv]\njoin = \"gop\"", "grace_ms = "];
     assert_prints(&["--config", &name, "--check", "--port", "8"], &expected);
 
     let whole = run(&["--config", &name, "--check"]).stdout;
@@ -211,9 +189,7 @@ fn the_example_file_says_what_holds_without_it() {
 fn a_port_in_use_ends_the_program_with_code_1() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let expected = format!(
-        "port {port} on 127.0.0.1 is in use by another program; choose another with --port"
-    );
+    let expected = format!("port {port} on 127.0.0.1 is in use by another program; choose another with --port");
     let args = ["--bind", "127.0.0.1", "--port", &port];
     let output = run(&args);
     let told = String::from_utf8(output.stderr).unwrap();
@@ -268,8 +244,7 @@ fn signals_end_the_program_with_code_0() {
 
 #[test]
 fn rust_log_wins_over_the_flags() {
-    let mut running =
-        Running::start(rtmpd().args(["-b", "127.0.0.1", "-p", "0", "-vv"]).env("RUST_LOG", "off"));
+    let mut running = Running::start(rtmpd().args(["-b", "127.0.0.1", "-p", "0", "-vv"]).env("RUST_LOG", "off"));
     running.lines.recv_timeout(PATIENCE).unwrap();
     running.signal("TERM");
     running.rest_of_output();

@@ -2,12 +2,7 @@
 //!
 //! Each rule is a function that lists what breaks it; the last tests show that each rule sees what it should.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may fail where it stands"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail where it stands")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -71,8 +66,7 @@ struct Source {
 impl Source {
     fn new(path: &str, text: &str) -> Source {
         let code = blank_comments_and_quotes(text);
-        let product =
-            if path.starts_with("src/") { blank_test_items(&code) } else { String::new() };
+        let product = if path.starts_with("src/") { blank_test_items(&code) } else { String::new() };
         Source { path: path.to_owned(), text: text.to_owned(), code, product }
     }
 
@@ -102,22 +96,16 @@ fn arrows(source: &Source) -> Vec<String> {
         )];
     };
     let root = if room == "main" { "rtmpd" } else { "crate" };
-    let used =
-        words(&source.code, root).flat_map(|offset| paths_after(&source.code, offset + root.len()));
+    let used = words(&source.code, root).flat_map(|offset| paths_after(&source.code, offset + root.len()));
     let strangers = used.filter(|(_, name)| *name != room && !allowed.contains(name));
     let known = |name: &str| ARROWS.iter().any(|(room, _)| *room == name);
     strangers
         .map(|(offset, name)| match known(name) {
             true => {
                 let may = if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") };
-                source.at(
-                    offset,
-                    &format!("`{room}` must not know `{name}` (of other rooms it may use: {may})"),
-                )
+                source.at(offset, &format!("`{room}` must not know `{name}` (of other rooms it may use: {may})"))
             }
-            false => {
-                source.at(offset, &format!("`{root}::{name}` is no room that tests/house.rs knows"))
-            }
+            false => source.at(offset, &format!("`{root}::{name}` is no room that tests/house.rs knows")),
         })
         .collect()
 }
@@ -128,9 +116,7 @@ fn no_climbing(source: &Source) -> Vec<String> {
     let folders = inside.matches('/').count();
     let depth = if inside.ends_with("/mod.rs") { folders } else { folders + 1 };
     let mut found = Vec::new();
-    for offset in
-        words(&source.code, "super").filter(|&offset| !source.code[..offset].ends_with("super::"))
-    {
+    for offset in words(&source.code, "super").filter(|&offset| !source.code[..offset].ends_with("super::")) {
         let mut after = &source.code[offset..];
         let mut steps = 0;
         while let Some(rest) = after.strip_prefix("super::") {
@@ -139,12 +125,7 @@ fn no_climbing(source: &Source) -> Vec<String> {
         }
         let name = identifier(after);
         if steps >= depth && ARROWS.iter().any(|(room, _)| *room == name) {
-            found.push(
-                source.at(
-                    offset,
-                    &format!("write `crate::{name}`: other rooms are named from the top"),
-                ),
-            );
+            found.push(source.at(offset, &format!("write `crate::{name}`: other rooms are named from the top")));
         }
     }
     found
@@ -156,22 +137,12 @@ fn pure(source: &Source) -> Vec<String> {
     let mut found = Vec::new();
     for (word, rooms) in IMPURE.iter().filter(|(_, rooms)| !rooms.contains(&room)) {
         for offset in words(&source.product, word) {
-            let problem = format!(
-                "`{word}` belongs into `{}`: hand the value in from there",
-                rooms.join("` or `")
-            );
+            let problem = format!("`{word}` belongs into `{}`: hand the value in from there", rooms.join("` or `"));
             found.push(source.at(offset, &problem));
         }
     }
-    for offset in words(&source.product, "std")
-        .filter(|&offset| source.product[offset..].starts_with("std::{"))
-    {
-        found.push(
-            source.at(
-                offset,
-                "write one `use` for each module of std, so that this test can read them",
-            ),
-        );
+    for offset in words(&source.product, "std").filter(|&offset| source.product[offset..].starts_with("std::{")) {
+        found.push(source.at(offset, "write one `use` for each module of std, so that this test can read them"));
     }
     for offset in words(&source.product, "unsafe").filter(|_| source.path != UNSAFE_FILE) {
         found.push(source.at(offset, &format!("all unsafe code stands in {UNSAFE_FILE}")));
@@ -190,13 +161,11 @@ fn opens_with_its_purpose(source: &Source) -> Vec<String> {
 /// Nothing unfinished.
 fn finished(source: &Source) -> Vec<String> {
     let macros = UNFINISHED_MACROS.iter().flat_map(|name| {
-        let calls = words(&source.code, name)
-            .filter(|offset| source.code[offset + name.len()..].starts_with('!'));
+        let calls = words(&source.code, name).filter(|offset| source.code[offset + name.len()..].starts_with('!'));
         calls.map(move |offset| source.at(offset, &format!("`{name}!` has to go")))
     });
     let marks = UNFINISHED.iter().flat_map(|word| {
-        words(&source.text, word)
-            .map(move |offset| source.at(offset, &format!("`{word}`: do it, or open an issue")))
+        words(&source.text, word).map(move |offset| source.at(offset, &format!("`{word}`: do it, or open an issue")))
     });
     macros.chain(marks).collect()
 }
@@ -226,10 +195,7 @@ fn short_lines(source: &Source) -> Vec<String> {
     let lines = source.text.lines().zip(1..).map(|(line, number)| (line.chars().count(), number));
     let long = lines.filter(|(columns, _)| *columns > LINE_COLUMNS);
     long.map(|(columns, number)| {
-        format!(
-            "{}:{number}: {columns} columns; {LINE_COLUMNS} is the most a line may have",
-            source.path
-        )
+        format!("{}:{number}: {columns} columns; {LINE_COLUMNS} is the most a line may have", source.path)
     })
     .collect()
 }
@@ -246,9 +212,7 @@ fn short_functions(source: &Source) -> Vec<String> {
         let len = closing(&source.product[offset + body..], '{', '}').unwrap_or_default();
         let lines = source.product[offset..offset + body + len].matches('\n').count() + 1;
         if lines > FUNCTION_LINES {
-            let problem = format!(
-                "`{name}` has {lines} lines; {FUNCTION_LINES} is the most a function may have"
-            );
+            let problem = format!("`{name}` has {lines} lines; {FUNCTION_LINES} is the most a function may have");
             found.push(source.at(offset, &problem));
         }
     }
@@ -353,11 +317,7 @@ fn blank_test_items(code: &str) -> String {
         product.push_str(&rest[..at]);
         let item = &rest[at..];
         let len = match body_start(&item[MARK.len()..]) {
-            Some(body) => {
-                MARK.len()
-                    + body
-                    + closing(&item[MARK.len() + body..], '{', '}').unwrap_or_default()
-            }
+            Some(body) => MARK.len() + body + closing(&item[MARK.len() + body..], '{', '}').unwrap_or_default(),
             None => MARK.len() + item[MARK.len()..].find(';').unwrap_or_default(),
         };
         product.push_str(&blank(&item[..len]));
@@ -448,12 +408,10 @@ fn read_tree() -> Vec<Source> {
         collect(folder, &mut paths);
     }
     paths.sort();
-    let mut sources: Vec<Source> =
-        paths.iter().map(|path| Source::new(path, &read(path))).collect();
+    let mut sources: Vec<Source> = paths.iter().map(|path| Source::new(path, &read(path))).collect();
     let tests: BTreeSet<String> = sources.iter().flat_map(test_modules).collect();
-    let belongs_to = |path: &str, module: &String| {
-        path == format!("{module}.rs") || path.starts_with(&format!("{module}/"))
-    };
+    let belongs_to =
+        |path: &str, module: &String| path == format!("{module}.rs") || path.starts_with(&format!("{module}/"));
     for source in &mut sources {
         if tests.iter().any(|module| belongs_to(&source.path, module)) {
             source.product.clear();
@@ -501,11 +459,7 @@ fn test_modules(source: &Source) -> Vec<String> {
 
 fn assert_kept(rule: Rule, say: &str) {
     let sources = read_tree();
-    assert!(
-        sources.len() > 30,
-        "only {} source files were found: is this the project?",
-        sources.len()
-    );
+    assert!(sources.len() > 30, "only {} source files were found: is this the project?", sources.len());
     let found: Vec<String> = sources.iter().flat_map(rule).collect();
     assert!(found.is_empty(), "{say}\n\n{}\n", found.join("\n"));
 }
@@ -518,10 +472,7 @@ fn rooms_use_only_rooms_they_may_know() {
 
 #[test]
 fn only_the_server_room_touches_the_world() {
-    assert_kept(
-        pure,
-        "The core does no I/O: bytes and time come in, bytes, effects and deadlines come out:",
-    );
+    assert_kept(pure, "The core does no I/O: bytes and time come in, bytes, effects and deadlines come out:");
 }
 
 #[test]
@@ -556,8 +507,7 @@ fn functions_are_short() {
 #[test]
 fn each_rule_sees_what_breaks_it() {
     let long_line = "x".repeat(LINE_COLUMNS + 1);
-    let long_function =
-        format!("//!\nfn f(x: [u8; 2]) -> Y {{\n{}}}\n", "    g();\n".repeat(FUNCTION_LINES - 1));
+    let long_function = format!("//!\nfn f(x: [u8; 2]) -> Y {{\n{}}}\n", "    g();\n".repeat(FUNCTION_LINES - 1));
     let unfinished = format!("//!\n// {}: later\nfn f() {{ todo!() }}", UNFINISHED[0]);
     let cases: [(Rule, &str, &str, &[usize]); 19] = [
         (arrows, "src/hub/mod.rs", "//!\nuse crate::media::Frame;\nuse crate::rtmp::Event;", &[3]),
@@ -568,24 +518,14 @@ fn each_rule_sees_what_breaks_it() {
         (no_climbing, "src/hub/cache.rs", "use super::cache;\nuse super::super::rtmp::X;", &[2]),
         (no_climbing, "src/hub/mod.rs", "use super::rtmp;", &[1]),
         (pure, "src/engine/mod.rs", "use std::time::Instant;\nfn f() { Instant::now(); }", &[2]),
-        (
-            pure,
-            "src/hub/mod.rs",
-            "use std::{fs, io};\nuse std::net::SocketAddr;\nuse std::net::TcpStream;",
-            &[3, 1],
-        ),
+        (pure, "src/hub/mod.rs", "use std::{fs, io};\nuse std::net::SocketAddr;\nuse std::net::TcpStream;", &[3, 1]),
         (pure, "src/config/mod.rs", "use std::fs;\nuse mio::Poll;", &[2, 1]),
         (pure, "src/server/mod.rs", "use mio::Poll;\nfn f() { unsafe { g() } }", &[2]),
         (opens_with_its_purpose, "src/wire.rs", "/// Not the file.\nfn f() {}", &[1]),
         (finished, "src/wire.rs", &unfinished, &[3, 2]),
         (finished, "tests/x.rs", "fn f() { dbg!(1); }", &[1]),
         (exceptions_have_reasons, "src/wire.rs", "#![allow(x)]\n#[allow(y, reason = \"z\")]", &[1]),
-        (
-            exceptions_have_reasons,
-            "src/wire.rs",
-            "#[expect(\n  x,\n)]\nfn f() { g().expect(\"y\"); }",
-            &[1],
-        ),
+        (exceptions_have_reasons, "src/wire.rs", "#[expect(\n  x,\n)]\nfn f() { g().expect(\"y\"); }", &[1]),
         (short_lines, "src/wire.rs", &long_line, &[1]),
         (short_functions, "src/wire.rs", &long_function, &[2]),
         (short_functions, "src/wire.rs", "trait T { fn f(self: [u8; 2]); }", &[]),

@@ -39,10 +39,7 @@ class Program:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass  # all of the group ended by itself
-        self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream:
-                stream.close()
+        self.process.wait(10)
 
 
 def wait_until(condition, seconds, what):

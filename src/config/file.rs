@@ -13,10 +13,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
-use super::{
-    AppConfig, Config, EngineConfig, HubLimits, JoinMode, QueueLimits, SessionLimits, Takeover,
-    ranges,
-};
+use super::{AppConfig, Config, EngineConfig, HubLimits, JoinMode, QueueLimits, SessionLimits, Takeover, ranges};
 
 /// What is wrong with a configuration file, and in which line.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -77,15 +74,12 @@ impl Default for LimitsForm {
 impl From<&Config> for FileForm {
     fn from(config: &Config) -> Self {
         let engine = &config.engine;
-        let apps = engine.apps.iter().map(|(name, app)| {
-            (name.clone(), AppForm { join: Some(app.join), takeover: Some(app.takeover) })
-        });
+        let apps = engine
+            .apps
+            .iter()
+            .map(|(name, app)| (name.clone(), AppForm { join: Some(app.join), takeover: Some(app.takeover) }));
         FileForm {
-            server: ServerForm {
-                bind: config.bind,
-                port: config.port,
-                chunk_size: engine.chunk_size,
-            },
+            server: ServerForm { bind: config.bind, port: config.port, chunk_size: engine.chunk_size },
             limits: LimitsForm {
                 connections: engine.connections,
                 session: engine.session.clone(),
@@ -128,9 +122,8 @@ pub fn parse(text: &str) -> Result<Config, FileError> {
     let form: FileForm = toml::from_str(text).map_err(|error| explain(text, &error))?;
     if let Some(name) = form.app.keys().find(|name| !is_app_name(name)) {
         let key = joined("app", name);
-        let problem = format!(
-            "{key}: no client can have this name; write it without / at its ends, empty parts, ? and \\"
-        );
+        let problem =
+            format!("{key}: no client can have this name; write it without / at its ends, empty parts, ? and \\");
         return Err(FileError { line: line_of_key(text, &key).unwrap_or(1), problem });
     }
     let config = Config::from(form);
@@ -162,10 +155,7 @@ fn explain(text: &str, error: &toml::de::Error) -> FileError {
     let message = one_line(error.message());
     let Ok(table) = DeTable::parse(text) else {
         let written = text.lines().nth(line - 1).unwrap_or_default();
-        return FileError {
-            line,
-            problem: format!("this is not TOML: {message}: {}", quoted(written)),
-        };
+        return FileError { line, problem: format!("this is not TOML: {message}: {}", quoted(written)) };
     };
     let Some(key) = key_at(table.get_ref(), "", &span) else {
         return FileError { line, problem: message };
@@ -215,8 +205,7 @@ fn offset_of_key(table: &DeTable<'_>, path: &str, wanted: &str) -> Option<usize>
 
 /// `path.key`, with quotes where TOML wants them.
 fn joined(path: &str, key: &str) -> String {
-    let is_bare =
-        !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let is_bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     let key = if is_bare { key.to_owned() } else { format!("{key:?}") };
     if path.is_empty() { key } else { format!("{path}.{key}") }
 }

@@ -36,11 +36,7 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Config {
-            bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            port: DEFAULT_PORT,
-            engine: EngineConfig::default(),
-        }
+        Config { bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: DEFAULT_PORT, engine: EngineConfig::default() }
     }
 }
 
@@ -133,6 +129,10 @@ pub struct CacheLimits {
     /// Video frames that an instant join sends before the present group of pictures: as many as ffplay looks at
     /// before it knows the frame rate of an H.264 or HEVC stream.
     pub probe_frames: usize,
+    /// Stream time that ffmpeg looks at before it plays a stream of one track.
+    pub one_track_probe_ms: u64,
+    /// Bytes of the video frames that an instant join sends before the present group of pictures.
+    pub probe_bytes: usize,
     /// Frames of one group of pictures, audio included.
     pub gop_frames: usize,
     /// Bytes of the present group of pictures and of what is kept of earlier ones, together.
@@ -151,6 +151,8 @@ impl Default for CacheLimits {
     fn default() -> Self {
         CacheLimits {
             probe_frames: 41,
+            one_track_probe_ms: 5_000,
+            probe_bytes: 4 * 1024 * 1024,
             gop_frames: 4096,
             gop_bytes: 16 * 1024 * 1024,
             gop_ms: 20_000,

@@ -22,11 +22,7 @@ struct Range {
     value: fn(&Config) -> u64,
 }
 
-const fn range(
-    key: &'static str,
-    allowed: RangeInclusive<u64>,
-    value: fn(&Config) -> u64,
-) -> Range {
+const fn range(key: &'static str, allowed: RangeInclusive<u64>, value: fn(&Config) -> u64) -> Range {
     Range { key, allowed, value }
 }
 
@@ -45,31 +41,21 @@ const RANGES: &[Range] = &[
     range("server.chunk_size", 128..=65_536, |c| c.engine.chunk_size as u64),
     range("limits.connections", 1..=10_000_000, |c| c.engine.connections as u64),
     // The length of a message has three bytes.
-    range("limits.session.message_bytes", 4 * KIB..=16 * MIB - 1, |c| {
-        c.engine.session.message_bytes as u64
-    }),
+    range("limits.session.message_bytes", 4 * KIB..=16 * MIB - 1, |c| c.engine.session.message_bytes as u64),
     range("limits.session.command_bytes", 4 * KIB..=MIB, |c| c.engine.session.command_bytes as u64),
     range("limits.session.partial_bytes", 4 * KIB..=GIB, |c| c.engine.session.partial_bytes as u64),
     // The number of chunk streams that the specification can name ends at 65597 (5.3.1.1).
     range("limits.session.chunk_streams", 8..=65_597, |c| c.engine.session.chunk_streams as u64),
     range("limits.session.message_streams", 1..=4_096, |c| c.engine.session.message_streams as u64),
-    range("limits.session.answer_bytes", 16 * KIB..=64 * MIB, |c| {
-        c.engine.session.answer_bytes as u64
-    }),
+    range("limits.session.answer_bytes", 16 * KIB..=64 * MIB, |c| c.engine.session.answer_bytes as u64),
     range("limits.session.setup_timeout_ms", 100..=HOUR_MS, |c| c.engine.session.setup_timeout_ms),
-    range("limits.session.publisher_idle_timeout_ms", 100..=DAY_MS, |c| {
-        c.engine.session.publisher_idle_timeout_ms
-    }),
-    range("limits.session.ping_interval_ms", SECOND_MS..=DAY_MS, |c| {
-        c.engine.session.ping_interval_ms
-    }),
+    range("limits.session.publisher_idle_timeout_ms", 100..=DAY_MS, |c| c.engine.session.publisher_idle_timeout_ms),
+    range("limits.session.ping_interval_ms", SECOND_MS..=DAY_MS, |c| c.engine.session.ping_interval_ms),
     // Peers read these two as signed numbers.
     range("limits.session.acknowledgement_bytes", 4 * KIB..=2 * GIB - 1, |c| {
         c.engine.session.acknowledgement_bytes.into()
     }),
-    range("limits.session.window_bytes", 4 * KIB..=2 * GIB - 1, |c| {
-        c.engine.session.window_bytes.into()
-    }),
+    range("limits.session.window_bytes", 4 * KIB..=2 * GIB - 1, |c| c.engine.session.window_bytes.into()),
     range("limits.queue.bytes", 64 * KIB..=GIB, |c| c.engine.queue.bytes as u64),
     range("limits.queue.lag_ms", 100..=HOUR_MS, |c| c.engine.queue.lag_ms.into()),
     range("limits.queue.hard_bytes", 64 * KIB..=2 * GIB - 1, |c| c.engine.queue.hard_bytes as u64),
@@ -79,37 +65,22 @@ const RANGES: &[Range] = &[
     range("limits.hub.grace_ms", 0..=DAY_MS, |c| c.engine.hub.grace_ms),
     range("limits.hub.takeover_silence_ms", 0..=DAY_MS, |c| c.engine.hub.takeover_silence_ms),
     range("limits.hub.cache.probe_frames", 0..=1_000, |c| c.engine.hub.cache.probe_frames as u64),
+    range("limits.hub.cache.one_track_probe_ms", 0..=60_000, |c| c.engine.hub.cache.one_track_probe_ms),
+    range("limits.hub.cache.probe_bytes", 0..=GIB, |c| c.engine.hub.cache.probe_bytes as u64),
     range("limits.hub.cache.gop_frames", 1..=1_000_000, |c| c.engine.hub.cache.gop_frames as u64),
     range("limits.hub.cache.gop_bytes", 64 * KIB..=GIB, |c| c.engine.hub.cache.gop_bytes as u64),
     range("limits.hub.cache.gop_ms", 100..=HOUR_MS, |c| c.engine.hub.cache.gop_ms),
     range("limits.hub.cache.headers", 3..=1_024, |c| c.engine.hub.cache.headers as u64),
-    range("limits.hub.cache.video_absent_ms", 100..=HOUR_MS, |c| {
-        c.engine.hub.cache.video_absent_ms
-    }),
+    range("limits.hub.cache.header_bytes", 4 * KIB..=GIB, |c| c.engine.hub.cache.header_bytes as u64),
+    range("limits.hub.cache.video_absent_ms", 100..=HOUR_MS, |c| c.engine.hub.cache.video_absent_ms),
 ];
 
 /// The first may not be larger than the second; why.
 const ORDER: &[(&str, &str, &str)] = &[
-    (
-        "limits.session.command_bytes",
-        "limits.session.message_bytes",
-        "publishers send commands, too",
-    ),
-    (
-        "limits.session.message_bytes",
-        "limits.session.partial_bytes",
-        "one whole message has to fit",
-    ),
-    (
-        "limits.queue.bytes",
-        "limits.queue.hard_bytes",
-        "a slow player has to skip before it is closed",
-    ),
-    (
-        "limits.hub.cache.gop_bytes",
-        "limits.queue.bytes",
-        "a player that joins is sent a whole group at once",
-    ),
+    ("limits.session.command_bytes", "limits.session.message_bytes", "publishers send commands, too"),
+    ("limits.session.message_bytes", "limits.session.partial_bytes", "one whole message has to fit"),
+    ("limits.queue.bytes", "limits.queue.hard_bytes", "a slow player has to skip before it is closed"),
+    ("limits.hub.cache.gop_bytes", "limits.queue.bytes", "a player that joins is sent a whole group at once"),
 ];
 
 /// The range of the number that `key` of the configuration file names.
@@ -140,20 +111,15 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
     for Range { key, allowed, value } in RANGES {
         let value = value(config);
         if !allowed.contains(&value) {
-            return Err(Problem {
-                keys: vec![key],
-                text: format!("{key}: {}, is {value}", expected(allowed)),
-            });
+            return Err(Problem { keys: vec![key], text: format!("{key}: {}, is {value}", expected(allowed)) });
         }
     }
     for &(smaller, larger, why) in ORDER {
-        let (Some(small), Some(large)) = (value_of(config, smaller), value_of(config, larger))
-        else {
+        let (Some(small), Some(large)) = (value_of(config, smaller), value_of(config, larger)) else {
             continue;
         };
         if small > large {
-            let text =
-                format!("{smaller} ({small}) must not be larger than {larger} ({large}): {why}");
+            let text = format!("{smaller} ({small}) must not be larger than {larger} ({large}): {why}");
             return Err(Problem { keys: vec![smaller, larger], text });
         }
     }

@@ -61,16 +61,13 @@ fn an_app_overrides_single_keys_of_the_default() {
 fn every_number_is_held_to_its_range() {
     for (key, allowed) in ranges::all() {
         let (min, max) = (*allowed.start(), *allowed.end());
-        let refused =
-            [i128::from(min) - 1, i128::from(max) + 1, i128::from(i64::MAX), i128::from(i64::MIN)];
+        let refused = [i128::from(min) - 1, i128::from(max) + 1, i128::from(i64::MAX), i128::from(i64::MIN)];
         for value in refused {
-            let expected =
-                format!("2: {key}: must be a whole number from {min} to {max}, is {value}");
+            let expected = format!("2: {key}: must be a whole number from {min} to {max}, is {value}");
             assert_eq!(problem(&setting(key, &value.to_string())), expected);
         }
         for value in ["'7'", "1.5", "true", "[]"] {
-            let expected =
-                format!("2: {key}: must be a whole number from {min} to {max}, is {value}");
+            let expected = format!("2: {key}: must be a whole number from {min} to {max}, is {value}");
             assert_eq!(problem(&setting(key, value)), expected);
         }
     }
@@ -97,9 +94,7 @@ fn a_number_that_may_not_exceed_another_is_refused_where_it_is_set() {
     ];
     for (section, smaller, larger, small, large) in cases {
         let section = format!("limits.{section}");
-        let expected = format!(
-            "{section}.{smaller} ({small}) must not be larger than {section}.{larger} ({large}): "
-        );
+        let expected = format!("{section}.{smaller} ({small}) must not be larger than {section}.{larger} ({large}): ");
         let told = problem(&format!("[{section}]\n{larger} = {large}\n{smaller} = {small}\n"));
         assert!(told.starts_with(&format!("3: {expected}")), "{told}");
         assert!(parse(&format!("[{section}]\n{larger} = {large}\n{smaller} = {large}\n")).is_ok());
@@ -117,36 +112,21 @@ fn a_number_that_may_not_exceed_another_is_refused_where_it_is_set() {
 #[test]
 fn mistakes_are_told_with_line_and_key() {
     let cases = [
-        (
-            "[server]\nprot = 1\n",
-            "2: server.prot: unknown field `prot`, expected one of `bind`, `port`, `chunk_size`",
-        ),
-        (
-            "\n[serve]\n",
-            "2: serve: unknown field `serve`, expected one of `server`, `limits`, `default`, `app`",
-        ),
+        ("[server]\nprot = 1\n", "2: server.prot: unknown field `prot`, expected one of `bind`, `port`, `chunk_size`"),
+        ("\n[serve]\n", "2: serve: unknown field `serve`, expected one of `server`, `limits`, `default`, `app`"),
         ("[server]\nbind = 'localhost'\n", "2: server.bind: invalid IP address syntax"),
-        (
-            "[default]\njoin = 'now'",
-            "2: default.join: unknown variant `now`, expected one of `edge`, `gop`, `key`",
-        ),
+        ("[default]\njoin = 'now'", "2: default.join: unknown variant `now`, expected one of `edge`, `gop`, `key`"),
         (
             "[app.tv]\n\ntakeover = 'never'",
             "3: app.tv.takeover: unknown variant `never`, expected `when-silent` or `reject`",
         ),
-        (
-            "[app.'a b']\nx = 1",
-            "2: app.\"a b\".x: unknown field `x`, expected `join` or `takeover`",
-        ),
+        ("[app.'a b']\nx = 1", "2: app.\"a b\".x: unknown field `x`, expected `join` or `takeover`"),
         ("\n\nlimits = 3", "3: limits: invalid type: integer `3`, expected a section"),
         (
             "[server]\nport = 99999999999999999999",
             "2: server.port: must be a whole number from 0 to 65535, is 999999999",
         ),
-        (
-            "[limits]\nqueue = 'big'",
-            "2: limits.queue: invalid type: string \"big\", expected a section",
-        ),
+        ("[limits]\nqueue = 'big'", "2: limits.queue: invalid type: string \"big\", expected a section"),
         ("[server]\nport = 1\nport = 2\n", "3: this is not TOML: duplicate key: \"port = 2\""),
         ("port 1935", "1: this is not TOML: "),
         ("\n[server", "2: this is not TOML: "),
@@ -163,10 +143,7 @@ fn mistakes_are_told_with_line_and_key() {
 fn apps_that_no_client_can_name_are_refused() {
     for name in ["live/", "/live", "a//b", "..", "a/./b", "live?x", "a\\\\b", "a\\u0007"] {
         let told = problem(&format!("\n[app.\"{name}\"]\n"));
-        assert!(
-            told.starts_with("2: app.\"") && told.contains("no client can have this name"),
-            "{told}"
-        );
+        assert!(told.starts_with("2: app.\"") && told.contains("no client can have this name"), "{told}");
     }
     for name in ["", "live", "a/b", "Ünï/x y"] {
         assert!(parse(&format!("[app.\"{name}\"]\n")).is_ok(), "{name}");
@@ -180,8 +157,7 @@ fn what_is_written_reads_back_the_same() {
     config.engine.queue.lag_ms = 333;
     config.engine.hub.cache.gop_frames = 44;
     let app = AppConfig { join: JoinMode::Gop, takeover: Takeover::Reject };
-    config.engine.apps =
-        BTreeMap::from([(String::new(), AppConfig::default()), ("a \"b\"/c".to_owned(), app)]);
+    config.engine.apps = BTreeMap::from([(String::new(), AppConfig::default()), ("a \"b\"/c".to_owned(), app)]);
     assert_eq!(parse(&to_toml(&config).unwrap()), Ok(config));
 }
 
@@ -192,8 +168,7 @@ fn settings(text: &str) -> Vec<(String, String)> {
     for line in text.lines() {
         if let Some(name) = line.strip_prefix('[') {
             section = name.trim_end_matches(']').to_owned();
-        } else if let Some((key, value)) = line.split_once(" = ").filter(|_| !line.starts_with('#'))
-        {
+        } else if let Some((key, value)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
             settings.push((format!("{section}.{key}"), value.to_owned()));
         }
     }
@@ -205,8 +180,7 @@ const EXAMPLE: &str = include_str!("../../rtmpd.toml.example");
 #[test]
 fn every_number_that_can_be_set_has_a_range() {
     let written = settings(&to_toml(&Config::default()).unwrap());
-    let numbers: Vec<_> =
-        written.iter().filter(|(_, value)| value.parse::<i64>().is_ok()).collect();
+    let numbers: Vec<_> = written.iter().filter(|(_, value)| value.parse::<i64>().is_ok()).collect();
     assert_eq!(numbers.len(), ranges::all().count());
     for (key, _) in numbers {
         assert!(ranges::allowed(key).is_some(), "src/config/ranges.rs says nothing about {key}");
@@ -218,12 +192,7 @@ fn the_example_file_holds_every_key_with_its_default() {
     assert_eq!(parse(EXAMPLE), Ok(Config::default()));
     let example = settings(EXAMPLE);
     for setting in settings(&to_toml(&Config::default()).unwrap()) {
-        assert!(
-            example.contains(&setting),
-            "rtmpd.toml.example lacks {} = {}",
-            setting.0,
-            setting.1
-        );
+        assert!(example.contains(&setting), "rtmpd.toml.example lacks {} = {}", setting.0, setting.1);
     }
 }
 
@@ -245,17 +214,13 @@ fn the_example_file_tells_the_range_of_every_number() {
     for (key, allowed) in ranges::all() {
         let expected = format!("({} to {})", allowed.start(), allowed.end());
         let comment = told.get(key).map_or("", String::as_str);
-        assert!(
-            comment.contains(&expected),
-            "rtmpd.toml.example says of {key}:\n{comment}\nnot: {expected}"
-        );
+        assert!(comment.contains(&expected), "rtmpd.toml.example says of {key}:\n{comment}\nnot: {expected}");
     }
 }
 
 #[test]
 fn the_sections_of_apps_in_the_example_can_be_used() {
-    let uncommented =
-        EXAMPLE.replace("#[app", "[app").replace("#join", "join").replace("#takeover", "takeover");
+    let uncommented = EXAMPLE.replace("#[app", "[app").replace("#join", "join").replace("#takeover", "takeover");
     assert_ne!(uncommented, EXAMPLE);
     let engine = parse(&uncommented).unwrap().engine;
     assert!(!engine.apps.is_empty());

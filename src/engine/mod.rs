@@ -38,6 +38,7 @@ use crate::config::{EngineConfig, JoinMode};
 use crate::container::flv::tag;
 use crate::hub::{Burst, Departure, Hub, IncomingFrame, PublisherId, SubscriberId};
 use crate::media::{FrameKind, FrameRole, TrackSet};
+use crate::rtmp::amf0;
 use crate::rtmp::path::StreamPath;
 use crate::rtmp::server::{Event, ServerSession, SessionConfig, code};
 
@@ -358,6 +359,10 @@ impl Engine {
                 self.frame(now, id, stream_id, incoming(FrameKind::Video, &info, timestamp, payload));
             }
             Event::Data { stream_id, timestamp, payload, is_metadata } => {
+                if is_metadata && let Some(attachment) = self.attachment(id, stream_id) {
+                    let publisher = PublisherId(hub_id(id, stream_id));
+                    self.hub.set_frame_rate(attachment.stream, publisher, frame_rate(&payload));
+                }
                 let role = if is_metadata { FrameRole::Metadata } else { FrameRole::Passing };
                 let (kind, tracks) = (FrameKind::Data, TrackSet::DEFAULT);
                 let frame = IncomingFrame { kind, role, tracks, timestamp, composition_ms: 0, payload };
@@ -564,6 +569,12 @@ fn join_mode(path: &StreamPath, default: JoinMode) -> JoinMode {
         Some("0") => JoinMode::Key,
         _ => default,
     }
+}
+
+/// `framerate` of an `onMetaData`.
+fn frame_rate(metadata: &[u8]) -> Option<f64> {
+    let values = amf0::read_values(metadata);
+    values.get(1)?.member("framerate")?.as_number().filter(|rate| rate.is_finite() && *rate > 0.0)
 }
 
 fn incoming(kind: FrameKind, info: &tag::TagInfo, timestamp: u32, payload: Bytes) -> IncomingFrame {

@@ -2,10 +2,14 @@
 //!
 //! Owns: the three ways to join and the timestamps of an instant join. Does not know how frames are written.
 //!
-//! An instant join (`edge`) shows a whole picture at once and stays at the live edge. It sends the video frames since
-//! the key frame, 1 ms apart, ending at the newest one; before them it sends a run of frames that players may eat while
-//! they guess the frame rate (ffplay throws away what it read while probing) and the key frame once more, and before all
-//! of it one audio frame, so that a player that waits to see every track need not wait for the next. ARCHITECTURE.md, "Joining", has the figures.
+//! An instant join (`edge`) shows a whole picture at once and stays at the live edge. It sends, in this order:
+//!
+//! 1. one audio frame, so that a player that waits to see every track need not wait for the next;
+//! 2. a run of video frames that a player may eat while it guesses the frame rate (ffplay throws away what it read while
+//!    probing), and the key frame once more, so that eating one frame too many does no harm;
+//! 3. the video frames since the key frame, ending at the newest one.
+//!
+//! The video frames are 1 ms apart. ARCHITECTURE.md, "Joining", has the figures.
 
 use super::cache::{GopCache, Headers, is_coded_video};
 use crate::config::{CacheLimits, JoinMode};
@@ -32,10 +36,10 @@ impl Burst {
     }
 }
 
-/// Makes the burst for one way to join.
-pub fn burst(mode: JoinMode, headers: &Headers, gop: &GopCache, limits: &CacheLimits) -> Burst {
+/// Makes the burst for one way to join. `probe_frames` is how many pictures a player may eat while probing.
+pub fn burst(mode: JoinMode, probe_frames: usize, headers: &Headers, gop: &GopCache, limits: &CacheLimits) -> Burst {
     let body = match mode {
-        JoinMode::Edge => edge_frames(gop, limits),
+        JoinMode::Edge => edge_frames(gop, probe_frames, limits.probe_bytes),
         JoinMode::Gop => gop.current().to_vec(),
         JoinMode::Key => Vec::new(),
     };
@@ -50,13 +54,13 @@ pub fn burst(mode: JoinMode, headers: &Headers, gop: &GopCache, limits: &CacheLi
     Burst { frames, has_picture }
 }
 
-fn edge_frames(gop: &GopCache, limits: &CacheLimits) -> Vec<Frame> {
+fn edge_frames(gop: &GopCache, probe_frames: usize, probe_bytes: usize) -> Vec<Frame> {
     let group: Vec<&Frame> = gop.current().iter().filter(|frame| is_coded_video(frame)).collect();
     let Some(edge_ms) = group.last().map(|frame| frame.timestamp_ms) else {
         // No pictures: sound alone needs no past.
         return Vec::new();
     };
-    let mut probe = probe_run(gop, &group, limits.probe_frames);
+    let mut probe = probe_run(gop, &group, probe_frames, probe_bytes);
     // A player that eats one frame more still finds a key frame, and one that eats none too many shows no error.
     probe.extend(group.first());
     // Frames that are shown after the newest one was decoded keep their true time, for live frames go in between them.
@@ -76,21 +80,18 @@ fn edge_frames(gop: &GopCache, limits: &CacheLimits) -> Vec<Frame> {
     frames
 }
 
-/// At least `wanted` decodable frames: the head of the present group where it is long enough, else the heads of earlier
-/// groups, else (a stream that has just begun) the present group as often as it takes.
-fn probe_run<'a>(gop: &'a GopCache, group: &[&'a Frame], wanted: usize) -> Vec<&'a Frame> {
-    if group.len() >= wanted {
-        return group.iter().copied().take(wanted).collect();
-    }
-    let earlier: Vec<&Frame> = gop.earlier().collect();
-    if earlier.len() >= wanted {
-        return earlier;
-    }
-    let mut run = earlier;
-    while run.len() < wanted && !group.is_empty() {
-        run.extend(group);
-    }
-    run
+/// As many decodable frames as are `wanted`: the head of the present group where it is long enough, else earlier
+/// groups, else (a stream that has just begun) the present group as often as it takes. Fewer where they would take more
+/// than `max_bytes`: a burst must not take longer than the wait that it saves.
+fn probe_run<'a>(gop: &'a GopCache, group: &[&'a Frame], wanted: usize, max_bytes: usize) -> Vec<&'a Frame> {
+    let earlier: Vec<&Frame> = if group.len() < wanted { gop.earlier().collect() } else { Vec::new() };
+    let again = group.iter().copied().cycle();
+    let mut bytes = 0;
+    let within_bytes = |frame: &&Frame| {
+        bytes += frame.payload.len();
+        bytes <= max_bytes
+    };
+    earlier.into_iter().chain(again).take(wanted).take_while(within_bytes).collect()
 }
 
 /// Frames 1 ms apart from `start_ms` on, shown in their own order `delay_ms` after that; frames shown after `edge_ms`
@@ -168,7 +169,7 @@ mod tests {
     #[test]
     fn an_edge_join_ends_at_the_newest_picture_in_steps_of_one_millisecond() {
         let cache = filled(&group(10_000, 9));
-        let burst = burst(JoinMode::Edge, &all_headers(), &cache, &limits());
+        let burst = burst(JoinMode::Edge, 6, &all_headers(), &cache, &limits());
         assert!(burst.has_picture);
         let times: Vec<u64> = pictures(&burst).iter().map(|frame| frame.timestamp_ms).collect();
         let expected: Vec<u64> = (10_360 - 16..=10_360).collect();
@@ -178,7 +179,7 @@ mod tests {
 
     #[test]
     fn an_edge_join_sends_headers_first_then_one_audio_frame() {
-        let burst = burst(JoinMode::Edge, &all_headers(), &filled(&group(10_000, 9)), &limits());
+        let burst = burst(JoinMode::Edge, 6, &all_headers(), &filled(&group(10_000, 9)), &limits());
         let payloads: Vec<&[u8]> = burst.frames.iter().take(3).map(|frame| &frame.payload[..]).collect();
         assert_eq!(payloads, [b"m", b"v", b"a"]);
         assert_eq!(burst.frames[0].timestamp_ms, 10_340, "no later than anything that follows");
@@ -190,7 +191,7 @@ mod tests {
     fn a_short_group_is_preceded_by_an_earlier_one() {
         let mut frames = group(10_000, 9);
         frames.extend(group(14_000, 1));
-        let burst = burst(JoinMode::Edge, &Headers::default(), &filled(&frames), &limits());
+        let burst = burst(JoinMode::Edge, 6, &Headers::default(), &filled(&frames), &limits());
         let keys: Vec<bool> = pictures(&burst).iter().map(|frame| frame.is_video_key()).collect();
         assert_eq!(keys, [true, false, false, false, false, false, true, true, false]);
         assert_eq!(pictures(&burst).last().map(|frame| frame.timestamp_ms), Some(14_040));
@@ -198,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_has_just_begun_repeats_what_there_is() {
-        let burst = burst(JoinMode::Edge, &Headers::default(), &filled(&group(1_000, 1)), &limits());
+        let burst = burst(JoinMode::Edge, 6, &Headers::default(), &filled(&group(1_000, 1)), &limits());
         let keys: Vec<bool> = pictures(&burst).iter().map(|frame| frame.is_video_key()).collect();
         assert_eq!(keys, [true, false, true, false, true, false, true, true, false]);
         let times: Vec<u64> = pictures(&burst).iter().map(|frame| frame.timestamp_ms).collect();
@@ -218,7 +219,7 @@ mod tests {
             .collect();
         for newest in 8..frames.len() {
             let cache = filled(&frames[..newest]);
-            let burst = burst(JoinMode::Edge, &Headers::default(), &cache, &limits());
+            let burst = burst(JoinMode::Edge, 6, &Headers::default(), &cache, &limits());
             let edge_ms = frames[newest - 1].timestamp_ms;
             let sent = pictures(&burst);
             let second_pass = &sent[7..];
@@ -246,14 +247,14 @@ mod tests {
     #[test]
     fn a_gop_join_sends_each_frame_once_with_its_true_time() {
         let frames = group(10_000, 9);
-        let burst = burst(JoinMode::Gop, &all_headers(), &filled(&frames), &limits());
+        let burst = burst(JoinMode::Gop, 6, &all_headers(), &filled(&frames), &limits());
         assert_eq!(burst.frames[3..], frames[..]);
         assert_eq!(burst.frames[0].timestamp_ms, 10_000);
     }
 
     #[test]
     fn a_key_join_sends_headers_only() {
-        let burst = burst(JoinMode::Key, &all_headers(), &filled(&group(10_000, 9)), &limits());
+        let burst = burst(JoinMode::Key, 6, &all_headers(), &filled(&group(10_000, 9)), &limits());
         assert_eq!(burst.frames.len(), 3);
         assert!(!burst.has_picture);
     }
@@ -261,7 +262,7 @@ mod tests {
     #[test]
     fn without_pictures_no_past_is_sent() {
         for mode in [JoinMode::Edge, JoinMode::Gop, JoinMode::Key] {
-            let burst = burst(mode, &all_headers(), &filled(&[audio(0), audio(20), delta(30)]), &limits());
+            let burst = burst(mode, 6, &all_headers(), &filled(&[audio(0), audio(20), delta(30)]), &limits());
             assert_eq!(burst.frames.len(), 3);
             assert!(!burst.has_picture);
         }

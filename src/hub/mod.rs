@@ -273,6 +273,13 @@ impl Hub {
         stream.frame(&frame, &self.limits.cache, sink);
     }
 
+    /// What the metadata of a stream say about its pictures per second.
+    pub fn set_frame_rate(&mut self, stream_id: StreamId, id: PublisherId, rate: Option<f64>) {
+        if let Some(stream) = self.publishing(stream_id, id) {
+            stream.set_frame_rate(rate);
+        }
+    }
+
     /// Forgets the metadata of a stream.
     pub fn clear_metadata(&mut self, stream_id: StreamId, id: PublisherId) {
         if let Some(stream) = self.publishing(stream_id, id) {

@@ -51,6 +51,8 @@ pub(super) struct Stream {
     last_video_ms: Option<u64>,
     /// Highest stream time of a coded frame, kept over publishers.
     newest_ms: u64,
+    /// Pictures per second, as the publisher's metadata say.
+    frame_rate: Option<f64>,
     /// Counts frames, so that an owner can tell whether a burst is still fresh.
     frames: u64,
 }
@@ -74,6 +76,7 @@ impl Stream {
     fn forget_media(&mut self) {
         self.headers.clear();
         self.gop.clear();
+        self.frame_rate = None;
         self.last_video_ms = None;
         self.frames += 1;
     }
@@ -133,7 +136,23 @@ impl Stream {
     }
 
     pub(super) fn burst(&self, mode: JoinMode, limits: &CacheLimits) -> Burst {
-        join::burst(mode, &self.headers, &self.gop, limits)
+        join::burst(mode, self.probe_frames(limits), &self.headers, &self.gop, limits)
+    }
+
+    /// How many pictures a player may look at before it plays. ffmpeg knows that it has seen every track once there are
+    /// two; with one it looks on for some seconds, which it counts in pictures where the metadata say their rate.
+    fn probe_frames(&self, limits: &CacheLimits) -> usize {
+        match self.frame_rate {
+            Some(rate) if self.gop.last_audio().is_none() => {
+                let looked_at = (rate * limits.one_track_probe_ms as f64 / 1000.0).ceil();
+                (looked_at as usize).clamp(limits.probe_frames, limits.gop_frames)
+            }
+            _ => limits.probe_frames,
+        }
+    }
+
+    pub(super) fn set_frame_rate(&mut self, rate: Option<f64>) {
+        self.frame_rate = rate;
     }
 
     /// The burst was sent to `id`: live frames follow on from it. Not in the grace window, where none come.

@@ -98,7 +98,8 @@ pub enum BandwidthLimit {
     Hard,
     /// 1: limit to the smaller of the window and the one in force.
     Soft,
-    /// 2: like [`BandwidthLimit::Hard`] where the last one was hard, else to be ignored. Unknown values are read as this.
+    /// 2: like [`BandwidthLimit::Hard`] where the last one was hard, else to be ignored. Unknown values are read as
+    /// this.
     Dynamic,
 }
 

@@ -1,3 +1,5 @@
+//! Tests of AMF3: tables in both directions, limits, properties.
+
 use bytes::BytesMut;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Tests of the client's session against scripted servers.
+
 use super::super::chunk::{ChunkError, encode_message};
 use super::super::handshake::{HandshakeError, PACKET_BYTES, ServerHandshake};
 use super::super::message::BandwidthLimit;

@@ -1,3 +1,5 @@
+//! Tests of the handshake of both sides.
+
 use proptest::prelude::*;
 
 use super::digest::{DIGEST_BYTES, Digest};

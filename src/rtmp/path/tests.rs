@@ -1,3 +1,5 @@
+//! Tests of the canonical rule for names.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -35,7 +35,8 @@ const SAMPLE_ACCESS: &[u8] = b"|RtmpSampleAccess";
 /// AMF3 data messages begin with this byte and are then AMF0 (Enhanced RTMP v2, "Action Message Format").
 const AMF3_FORMAT: u8 = 0;
 
-/// Looks at the handler name of a message of type 18 or 15. Without a string at its head it is [`DataMessage::Nothing`].
+/// Looks at the handler name of a message of type 18 or 15. Without a string at its head it is
+/// [`DataMessage::Nothing`].
 pub(super) fn classify(type_id: u8, mut payload: Bytes) -> DataMessage {
     if type_id == type_id::DATA_AMF3 && payload.first() == Some(&AMF3_FORMAT) {
         payload.advance(1);
