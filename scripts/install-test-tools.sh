@@ -65,13 +65,14 @@ check_programs() {
 }
 
 install_current_ffmpeg() {
-    local stamp="$tools/$wheel" work
+    local stamp="$tools/$wheel"
     if [ -e "$stamp" ] && [ -x "$tools/ffmpeg" ]; then
         return
     fi
     printf 'fetching a current ffmpeg (%s)\n' "$wheel"
     mkdir -p "$tools"
     work=$(mktemp -d "$tools/fetch.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
     # The distribution's pip is only for the distribution's packages; one in a venv is ours.
     quietly python3 -m venv "$work/venv"
     printf '%s %s\n' "$wheel" "${wheel_hashes[*]}" >"$work/requirements.txt"
@@ -81,7 +82,6 @@ install_current_ffmpeg() {
     chmod +x "$work"/wheel/imageio_ffmpeg/binaries/ffmpeg-*
     mv "$work"/wheel/imageio_ffmpeg/binaries/ffmpeg-* "$tools/ffmpeg"
     quietly "$tools/ffmpeg" -version
-    rm -rf "$work"
     touch "$stamp"
 }
 
