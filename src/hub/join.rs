@@ -2,22 +2,26 @@
 //!
 //! Owns: the three ways to join and the timestamps of an instant join. Does not know how frames are written.
 //!
-//! An instant join (`edge`) shows a whole picture at once and stays at the live edge. It sends, in this order:
+//! An instant join (`edge`) shows a whole picture at once and stays at the live edge. It sends in this order:
 //!
-//! 1. one audio frame, so that a player that waits to see every track need not wait for the next;
-//! 2. a run of video frames that a player may eat while it guesses the frame rate (ffplay throws away what it read while
-//!    probing), and the key frame once more, so that eating one frame too many does no harm;
+//! 1. an audio frame, so that a player that waits to see every track need not wait for the next (and further ones
+//!    between the pictures, where these take so long that a player would notice the gap);
+//! 2. a run of video frames that a player may eat while it guesses the frame rate (ffplay throws away what it read
+//!    while probing), and the key frame once more, so that eating one frame too many does no harm;
 //! 3. the video frames since the key frame, ending at the newest one.
 //!
 //! The video frames are 1 ms apart. ARCHITECTURE.md, "Joining", has the figures.
 
 use super::cache::{GopCache, Headers, is_coded_video};
 use crate::config::{CacheLimits, JoinMode};
-use crate::media::Frame;
+use crate::media::{Frame, FrameKind};
 
 /// A newest audio frame this much older than the newest picture, in milliseconds of the stream, is no part of the live
 /// edge: a player that starts its clock with it would wait for as long.
 const FRESH_AUDIO_MS: u64 = 1_000;
+
+/// Distance of audio frames in an instant join, in milliseconds; mpv complains about gaps of 100.
+const AUDIO_STEP_MS: usize = 75;
 
 /// What to send to one who joins, and whether live frames follow on from it at once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -68,16 +72,36 @@ fn edge_frames(gop: &GopCache, probe_frames: usize, probe_bytes: usize) -> Vec<F
 
     let group_start_ms = (edge_ms + 1).saturating_sub(group.len() as u64);
     let probe_start_ms = group_start_ms.saturating_sub(probe.len() as u64);
-    let mut frames = Vec::with_capacity(1 + probe.len() + group.len());
-    let is_fresh = |audio: &&Frame| audio.timestamp_ms + FRESH_AUDIO_MS >= edge_ms;
-    frames.extend(gop.last_audio().filter(is_fresh).cloned());
+    let mut frames = sound(gop, probe_start_ms, edge_ms);
     frames.extend(squeeze(&probe, probe_start_ms, ahead as u64, u64::MAX));
     frames.extend(squeeze(&group, group_start_ms, ahead as u64, edge_ms));
-    // Only where there are more frames than milliseconds: a stream whose clock stands still.
-    for frame in frames.iter_mut().filter(|frame| is_coded_video(frame)) {
+    for frame in &mut frames {
+        // Only where there are more frames than milliseconds: a stream whose clock stands still.
         frame.timestamp_ms = frame.timestamp_ms.min(edge_ms);
     }
+    // Stable: sound goes before the picture of its time, pictures keep their order.
+    frames.sort_by_key(|frame| frame.timestamp_ms);
     frames
+}
+
+/// The newest audio frames, so far apart that a player takes what is between them for jitter. Played, they take less
+/// time than the pictures they stand beside, so that the player is at the live edge when live audio follows.
+fn sound(gop: &GopCache, start_ms: u64, edge_ms: u64) -> Vec<Frame> {
+    let is_fresh = |audio: &&Frame| audio.timestamp_ms + FRESH_AUDIO_MS >= edge_ms;
+    let wanted = (edge_ms - start_ms) as usize / AUDIO_STEP_MS + 1;
+    let mut newest: Vec<&Frame> = gop.current().iter().rev().filter(is_coded_audio).take(wanted).collect();
+    if newest.is_empty() {
+        newest.extend(gop.last_audio());
+    }
+    let oldest_first = newest.into_iter().rev().filter(is_fresh);
+    oldest_first
+        .zip((start_ms..).step_by(AUDIO_STEP_MS))
+        .map(|(audio, timestamp_ms)| Frame { timestamp_ms, ..audio.clone() })
+        .collect()
+}
+
+fn is_coded_audio(frame: &&Frame) -> bool {
+    frame.kind == FrameKind::Audio && frame.is_coded()
 }
 
 /// As many decodable frames as are `wanted`: the head of the present group where it is long enough, else earlier
@@ -131,7 +155,6 @@ fn presentation_ranks(frames: &[&Frame]) -> Vec<u64> {
 mod tests {
     use super::*;
     use crate::hub::test_frames::{audio, delta, header, key, metadata, with_composition};
-    use crate::media::FrameKind;
 
     fn limits() -> CacheLimits {
         CacheLimits { probe_frames: 6, ..CacheLimits::default() }
@@ -182,9 +205,19 @@ mod tests {
         let burst = burst(JoinMode::Edge, 6, &all_headers(), &filled(&group(10_000, 9)), &limits());
         let payloads: Vec<&[u8]> = burst.frames.iter().take(3).map(|frame| &frame.payload[..]).collect();
         assert_eq!(payloads, [b"m", b"v", b"a"]);
-        assert_eq!(burst.frames[0].timestamp_ms, 10_340, "no later than anything that follows");
-        assert_eq!((burst.frames[3].kind, burst.frames[3].timestamp_ms), (FrameKind::Audio, 10_340));
+        assert_eq!(burst.frames[0].timestamp_ms, 10_344, "no later than anything that follows");
+        assert_eq!((burst.frames[3].kind, burst.frames[3].timestamp_ms), (FrameKind::Audio, 10_344));
         assert_eq!(burst.frames.iter().filter(|frame| frame.kind == FrameKind::Audio && frame.is_coded()).count(), 1);
+    }
+
+    #[test]
+    fn a_long_burst_has_sound_all_along_and_keeps_its_order() {
+        let burst = burst(JoinMode::Edge, 6, &Headers::default(), &filled(&group(10_000, 300)), &limits());
+        let sound = burst.frames.iter().filter(|frame| frame.kind == FrameKind::Audio);
+        let times: Vec<u64> = sound.map(|frame| frame.timestamp_ms).collect();
+        assert_eq!(times, [21_693, 21_768, 21_843, 21_918, 21_993]);
+        assert!(burst.frames.is_sorted_by_key(|frame| frame.timestamp_ms));
+        assert_eq!(burst.frames.last().map(|frame| frame.timestamp_ms), Some(22_000));
     }
 
     #[test]
