@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# All tests of rtmpd, on a Debian or Ubuntu with a Rust toolchain (with rustfmt and clippy).
+# Installs what they use: programs of the distribution, and a current ffmpeg into target/test-tools.
+# Stops at the first part that fails.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+step() {
+    printf '\n== %s\n' "$*"
+}
+
+scripts/install-test-tools.sh
+
+step "format, lints, documentation, package"
+cargo fmt --check
+cargo clippy --locked --quiet --all-targets -- -D warnings
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps
+cargo package --locked --quiet --allow-dirty --no-verify
+
+step "unit tests, property tests, simulations"
+cargo test --locked --quiet
+
+step "interop tests: the server and real programs"
+cargo test --locked --quiet --test interop --no-run
+cargo test --locked --test interop -- --include-ignored

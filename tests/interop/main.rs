@@ -1,0 +1,23 @@
+//! The server against real programs: ffmpeg (the distribution's and a current one), ffprobe, rtmpdump and GStreamer.
+//!
+//! A plain `cargo test` ignores all of them; `scripts/test.sh` installs the programs and runs them. Everything stays on
+//! the loopback interface, every server takes a free port, every wait ends, and what a test started dies with it. A
+//! test that fails prints what all of its programs said.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests fail by panicking, and tell why on standard output"
+)]
+
+mod enhanced;
+mod join;
+mod lifetime;
+mod media;
+mod packets;
+mod play;
+mod program;
+mod publish;
+mod server;
