@@ -1,0 +1,52 @@
+//! Load for RTMP servers, what it costs them, and the least that it can cost.
+//!
+//! `load --help` says what it does. All load is bounded in number and time and ends by itself. Read it in this order:
+//! `options`, `watch`, `storm` and `idle` (what is measured), `world` (the loop), `player` and `publisher`, `clip`
+//! (what is sent), `skim`, `link`, `stats`, `report`; and `floor`, the server to compare with.
+
+mod clip;
+mod floor;
+mod idle;
+mod link;
+mod options;
+mod player;
+mod publisher;
+mod report;
+mod skim;
+mod stats;
+mod storm;
+mod watch;
+mod world;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use options::{Command, Options};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let options = match Options::parse(&arguments) {
+        Ok(options) => options,
+        Err(text) => {
+            let _ = writeln!(io::stderr(), "{text}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> io::Result<()> {
+    let report = match options.command {
+        Command::Paced | Command::Saturated | Command::Join => watch::run(options)?,
+        Command::Storm => storm::run(options)?,
+        Command::Idle => idle::run(options)?,
+        Command::Floor => return floor::run(options),
+    };
+    report.write(&mut io::stdout().lock(), options.json)
+}
