@@ -43,10 +43,7 @@ impl Stamp {
         let (magic, rest) = head.get(at..)?.split_first_chunk::<8>()?;
         let (number, rest) = rest.split_first_chunk::<8>()?;
         let (sent_ns, _) = rest.split_first_chunk::<8>()?;
-        (*magic == MAGIC).then(|| Stamp {
-            number: u64::from_le_bytes(*number),
-            sent_ns: u64::from_le_bytes(*sent_ns),
-        })
+        (*magic == MAGIC).then(|| Stamp { number: u64::from_le_bytes(*number), sent_ns: u64::from_le_bytes(*sent_ns) })
     }
 
     fn put(self, body: &mut [u8], at: usize) {
@@ -144,8 +141,8 @@ pub fn headers() -> [(u8, Vec<u8>); 3] {
     write_value(&mut metadata, &Value::ecma_array(members));
     // AVCDecoderConfigurationRecord of a 1280x720 baseline stream, and AudioSpecificConfig of AAC-LC at 44.1 kHz.
     let avc = [
-        0x17, 0x00, 0, 0, 0, 0x01, 0x42, 0xC0, 0x1F, 0xFF, 0xE1, 0x00, 0x09, 0x67, 0x42, 0xC0,
-        0x1F, 0xDA, 0x01, 0x40, 0x16, 0xE4, 0x01, 0x00, 0x04, 0x68, 0xCE, 0x3C, 0x80,
+        0x17, 0x00, 0, 0, 0, 0x01, 0x42, 0xC0, 0x1F, 0xFF, 0xE1, 0x00, 0x09, 0x67, 0x42, 0xC0, 0x1F, 0xDA, 0x01, 0x40,
+        0x16, 0xE4, 0x01, 0x00, 0x04, 0x68, 0xCE, 0x3C, 0x80,
     ];
     [
         (type_id::DATA_AMF0, metadata.to_vec()),

@@ -77,11 +77,7 @@ pub fn run(options: &Options) -> io::Result<Report> {
     if let Some(watched) = &options.watched {
         let after = watched.memory()?;
         let cpu_ns = watched.cpu_ns()? - cpu_before.unwrap_or(0);
-        report.add(
-            "server_cpu_us_per_connection",
-            cpu_ns as f64 / 1000.0 / options.count.max(1) as f64,
-            "us",
-        );
+        report.add("server_cpu_us_per_connection", cpu_ns as f64 / 1000.0 / options.count.max(1) as f64, "us");
         report_memory(&mut report, "connection", before.unwrap_or_default(), after, options.count);
     }
     Ok(report)

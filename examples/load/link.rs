@@ -34,8 +34,7 @@ impl Target {
     /// The session of one publisher or player on stream number `stream`.
     pub fn session(&self, role: ClientRole, stream: usize, seed: u64) -> ClientSession {
         let query = if role == ClientRole::Play { self.query.as_str() } else { "" };
-        let config =
-            SessionConfig { chunk_size: self.chunk_size, limits: SessionLimits::default() };
+        let config = SessionConfig { chunk_size: self.chunk_size, limits: SessionLimits::default() };
         let target = ClientTarget {
             role,
             tc_url: format!("rtmp://{}/{}", self.address, self.app),

@@ -198,10 +198,6 @@ fn parse_url(url: &str, chunk_size: usize) -> Result<Target, String> {
         None => (stream, String::new()),
     };
     let host = if host.contains(':') { host.to_owned() } else { format!("{host}:1935") };
-    let address = host
-        .to_socket_addrs()
-        .map_err(|error| format!("{host}: {error}"))?
-        .next()
-        .ok_or_else(bad)?;
+    let address = host.to_socket_addrs().map_err(|error| format!("{host}: {error}"))?.next().ok_or_else(bad)?;
     Ok(Target { address, app: app.to_owned(), stream: stream.to_owned(), query, chunk_size })
 }

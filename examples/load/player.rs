@@ -97,13 +97,7 @@ impl Player {
             link,
             session: Some(Box::new(session)),
             skimmer: Skimmer::new(),
-            view: View {
-                began,
-                has_picture: false,
-                newest: 0,
-                expected: None,
-                answers: BytesMut::new(),
-            },
+            view: View { began, has_picture: false, newest: 0, expected: None, answers: BytesMut::new() },
             received_bytes: 0,
             acknowledged_bytes: 0,
             will_stall,
@@ -143,13 +137,7 @@ impl Player {
     }
 
     /// Reads what is there.
-    pub fn read(
-        &mut self,
-        epoch: Instant,
-        scratch: &mut [u8],
-        to_the_end: bool,
-        meter: &mut Meter,
-    ) -> io::Result<()> {
+    pub fn read(&mut self, epoch: Instant, scratch: &mut [u8], to_the_end: bool, meter: &mut Meter) -> io::Result<()> {
         while !self.stalled {
             let room = scratch.len();
             let Some(input) = self.link.read(scratch)? else { return Ok(()) };

@@ -23,12 +23,7 @@ pub struct Publisher {
 
 impl Publisher {
     /// Begins to connect to stream number `stream`.
-    pub fn connect(
-        registry: &Registry,
-        token: Token,
-        target: &Target,
-        stream: usize,
-    ) -> io::Result<Publisher> {
+    pub fn connect(registry: &Registry, token: Token, target: &Target, stream: usize) -> io::Result<Publisher> {
         let mut link = Link::connect(registry, token, target.address, None)?;
         let mut session = target.session(ClientRole::Publish, stream, token.0 as u64);
         flush(&mut session, &mut link)?;

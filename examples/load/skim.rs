@@ -205,9 +205,7 @@ fn message_header_len(format: u8) -> usize {
 fn chunk_stream_id(header: &[u8]) -> u32 {
     match header {
         [first, low, ..] if first & 0x3F == 0 => 64 + u32::from(*low),
-        [first, low, high, ..] if first & 0x3F == 1 => {
-            64 + u32::from(*low) + 256 * u32::from(*high)
-        }
+        [first, low, high, ..] if first & 0x3F == 1 => 64 + u32::from(*low) + 256 * u32::from(*high),
         [first, ..] => u32::from(first & 0x3F),
         [] => 0,
     }

@@ -53,8 +53,7 @@ fn cycles(world: &mut World, options: &Options) -> io::Result<u64> {
     let mut given_up = 0;
     while begun < options.count || !under_way.is_empty() {
         while begun < options.count && under_way.len() < options.at_once {
-            under_way
-                .push((world.add_player(begun % options.streams.max(1), false)?, Instant::now()));
+            under_way.push((world.add_player(begun % options.streams.max(1), false)?, Instant::now()));
             begun += 1;
         }
         let oldest = under_way.iter().map(|(_, since)| *since).min();

@@ -143,11 +143,7 @@ pub fn report_memory(report: &mut Report, kind: &str, before: Memory, after: Mem
     report.add("server_resident_before_kib", before.resident as f64 / 1024.0, "KiB");
     report.add("server_resident_kib", after.resident as f64 / 1024.0, "KiB");
     report.add(format!("server_bytes_per_{kind}"), each(before.resident, after.resident), "bytes");
-    report.add(
-        format!("server_private_bytes_per_{kind}"),
-        each(before.private, after.private),
-        "bytes",
-    );
+    report.add(format!("server_private_bytes_per_{kind}"), each(before.private, after.private), "bytes");
 }
 
 /// CPU time of the server and of this program, over a time.

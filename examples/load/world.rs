@@ -105,13 +105,7 @@ impl World {
     pub fn add_player(&mut self, stream: usize, will_stall: bool) -> io::Result<usize> {
         let token = Token(self.players.len());
         let registry = self.poll.registry();
-        self.players.push(Some(Player::connect(
-            registry,
-            token,
-            &self.target,
-            stream,
-            will_stall,
-        )?));
+        self.players.push(Some(Player::connect(registry, token, &self.target, stream, will_stall)?));
         Ok(token.0)
     }
 

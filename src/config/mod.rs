@@ -62,8 +62,10 @@ pub struct SessionLimits {
     pub publisher_idle_timeout_ms: u64,
     /// Ping Request to a peer from which nothing came for so long. Never a reason to close a player.
     pub ping_interval_ms: u64,
-    /// Acknowledgement at the latest after so many bytes received, whatever window the peer set.
+    /// Acknowledgement after so many bytes received also where the peer asked for none, or for fewer of them.
     pub acknowledgement_bytes: u32,
+    /// Least time between two acknowledgements that the peer did not ask for.
+    pub acknowledgement_interval_ms: u64,
     /// Window Acknowledgement Size and Set Peer Bandwidth that clients are told.
     pub window_bytes: u32,
 }
@@ -81,6 +83,7 @@ impl Default for SessionLimits {
             publisher_idle_timeout_ms: 30_000,
             ping_interval_ms: 30_000,
             acknowledgement_bytes: 2_500_000,
+            acknowledgement_interval_ms: 3_000,
             window_bytes: 2_500_000,
         }
     }

@@ -55,6 +55,7 @@ const RANGES: &[Range] = &[
     range("limits.session.acknowledgement_bytes", 4 * KIB..=2 * GIB - 1, |c| {
         c.engine.session.acknowledgement_bytes.into()
     }),
+    range("limits.session.acknowledgement_interval_ms", 0..=HOUR_MS, |c| c.engine.session.acknowledgement_interval_ms),
     range("limits.session.window_bytes", 4 * KIB..=2 * GIB - 1, |c| c.engine.session.window_bytes.into()),
     range("limits.queue.bytes", 64 * KIB..=GIB, |c| c.engine.queue.bytes as u64),
     range("limits.queue.lag_ms", 100..=HOUR_MS, |c| c.engine.queue.lag_ms.into()),

@@ -1,6 +1,6 @@
 //! Control messages of the peer, acknowledgements and pings (5.4, 7.1.7).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::ServerSession;
 use crate::rtmp::message::{ControlMessage, UserControl};
@@ -12,7 +12,7 @@ impl ServerSession {
     pub(super) fn handle_control(&mut self, type_id: u8, payload: &[u8]) {
         match ControlMessage::decode(type_id, payload) {
             Some(ControlMessage::WindowAcknowledgementSize(window_bytes)) if window_bytes > 0 => {
-                self.acknowledge_every_bytes = window_bytes.min(self.config.limits.acknowledgement_bytes);
+                self.peer_window_bytes = window_bytes;
             }
             Some(ControlMessage::UserControl(UserControl::PingRequest(number))) => {
                 self.answers.user_control(UserControl::PingResponse(number));
@@ -21,11 +21,18 @@ impl ServerSession {
         }
     }
 
-    /// Acknowledges what arrived once it is a window, also where the peer announced none: some wait for it (Wirecast).
-    pub(super) fn acknowledge(&mut self) {
+    /// Acknowledges what arrived once it is the peer's window; also where that is larger or none was announced, for some
+    /// wait for it all the same (Wirecast). The latter not too often: a file that is pushed as fast as it can be needs
+    /// none, and an encoder that closes its socket with an answer unread loses what it had still to send.
+    pub(super) fn acknowledge(&mut self, now: Instant) {
+        let limits = &self.config.limits;
         let unacknowledged = self.received_bytes.wrapping_sub(self.acknowledged_bytes);
-        if unacknowledged >= self.acknowledge_every_bytes {
+        let age = now.saturating_duration_since(self.acknowledged_at);
+        let unasked = unacknowledged >= limits.acknowledgement_bytes
+            && age >= Duration::from_millis(limits.acknowledgement_interval_ms);
+        if unasked || unacknowledged >= self.peer_window_bytes {
             self.acknowledged_bytes = self.received_bytes;
+            self.acknowledged_at = now;
             self.answers.control(ControlMessage::Acknowledgement(self.received_bytes));
         }
     }

@@ -118,7 +118,9 @@ pub struct ServerSession {
     /// All bytes of the peer, its handshake too (5.4.3), modulo 2^32.
     received_bytes: u32,
     acknowledged_bytes: u32,
-    acknowledge_every_bytes: u32,
+    acknowledged_at: Instant,
+    /// The peer's window; `u32::MAX` where it announced none.
+    peer_window_bytes: u32,
     started: Instant,
     last_input: Instant,
     /// Last input or Ping Request.
@@ -141,7 +143,8 @@ impl ServerSession {
             answers: Answers::new(),
             received_bytes: 0,
             acknowledged_bytes: 0,
-            acknowledge_every_bytes: config.limits.acknowledgement_bytes,
+            acknowledged_at: now,
+            peer_window_bytes: u32::MAX,
             started: now,
             last_input: now,
             last_sign: now,
@@ -170,7 +173,7 @@ impl ServerSession {
             self.handle_message(message)?;
             self.check_answers()?;
         }
-        self.acknowledge();
+        self.acknowledge(now);
         if self.setup_since.is_none() && !self.streams.any_running() {
             self.setup_since = Some(now);
         }

@@ -1,5 +1,7 @@
 //! Control messages, acknowledgements, pings and time.
 
+use std::time::Duration;
+
 use super::peer::{Peer, number, text};
 use crate::config::SessionLimits;
 use crate::rtmp::message::type_id;
@@ -68,6 +70,7 @@ fn set_peer_bandwidth_buffer_length_and_acknowledgements_of_clients_are_tolerate
 #[test]
 fn acknowledgements_come_without_any_window_of_the_peer() {
     let mut peer = Peer::publishing_with(limits());
+    peer.now += Duration::from_secs(3);
     while peer.sent + AUDIO_HEAD + 100 < 10_000 {
         peer.message(type_id::AUDIO, 1, 0, &[1; 100]);
     }
@@ -80,6 +83,21 @@ fn acknowledgements_come_without_any_window_of_the_peer() {
 }
 
 #[test]
+fn a_file_pushed_at_full_speed_gets_few_acknowledgements_that_it_did_not_ask_for() {
+    let mut peer = Peer::publishing_with(limits());
+    let push = |peer: &mut Peer| (0..10).for_each(|_| peer.message(type_id::AUDIO, 1, 0, &[1; 10_000]));
+    push(&mut peer);
+    assert_eq!(peer.said(), [""; 0]);
+    peer.now += Duration::from_secs(3);
+    push(&mut peer);
+    assert_eq!(peer.said().len(), 1);
+    peer.message(type_id::WINDOW_ACKNOWLEDGEMENT_SIZE, 0, 0, &[0, 0, 0x27, 0x10]);
+    peer.said();
+    push(&mut peer);
+    assert_eq!(peer.said().len(), 10, "these were asked for");
+}
+
+#[test]
 fn a_smaller_window_of_the_peer_counts_and_a_larger_one_does_not() {
     for (window, acknowledged) in [([0, 0, 1, 0], true), ([0xFF; 4], false)] {
         let mut peer = Peer::publishing();
@@ -87,6 +105,7 @@ fn a_smaller_window_of_the_peer_counts_and_a_larger_one_does_not() {
         peer.said();
         peer.message(type_id::AUDIO, 1, 0, &[1; 300]);
         assert_eq!(!peer.said().is_empty(), acknowledged);
+        peer.now += Duration::from_secs(3);
         for _ in 0..25 {
             peer.message(type_id::AUDIO, 1, 0, &[1; 100_000]);
         }
@@ -116,6 +135,7 @@ fn acknowledgements_wrap_at_32_bits() {
     let mut peer = Peer::publishing();
     peer.session.received_bytes = u32::MAX - 5;
     peer.session.acknowledged_bytes = u32::MAX - 2_499_990;
+    peer.now += Duration::from_secs(3);
     peer.message(type_id::AUDIO, 1, 0, &[1; 88]);
     assert_eq!(peer.said(), ["Acknowledgement(94)"]);
 }
