@@ -21,9 +21,9 @@ impl ServerSession {
         }
     }
 
-    /// Acknowledges what arrived once it is the peer's window; also where that is larger or none was announced, for some
-    /// wait for it all the same (Wirecast). The latter not too often: a file that is pushed as fast as it can be needs
-    /// none, and an encoder that closes its socket with an answer unread loses what it had still to send.
+    /// Acknowledges what arrived once it is the peer's window; also where that is larger or none was announced, since
+    /// some wait for it all the same (Wirecast). The latter not too often: a file that is pushed as fast as it can be
+    /// needs none, and an encoder that closes its socket with an answer unread loses what it had still to send.
     pub(super) fn acknowledge(&mut self, now: Instant) {
         let limits = &self.config.limits;
         let unacknowledged = self.received_bytes.wrapping_sub(self.acknowledged_bytes);
