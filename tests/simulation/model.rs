@@ -108,7 +108,7 @@ impl Model {
     }
 
     pub fn steps(&mut self) -> usize {
-        300 + self.rng.below(600)
+        400 + self.rng.below(1_600)
     }
 
     pub fn step(&mut self) {
@@ -229,9 +229,10 @@ impl Model {
             };
             self.produce_frames(index, kinds);
             if self.rng.one_in(60) {
-                let publisher = &self.publishers[index];
                 // Within a group of pictures, or between sounds.
-                let kind = if publisher.has_video { Body::VideoHeader } else { Body::AudioHeader };
+                let Publisher { has_video, has_audio, .. } = self.publishers[index];
+                let is_of_video = has_video && (!has_audio || self.rng.one_in(2));
+                let kind = if is_of_video { Body::VideoHeader } else { Body::AudioHeader };
                 self.produce_frames(index, &[kind]);
             }
         }
@@ -393,8 +394,7 @@ impl Model {
     fn send_of_player(&mut self, index: usize) {
         let len = piece(&mut self.rng);
         let player = &mut self.players[index];
-        let Some(arrived) = player.sender.send(&mut self.world, len) else { return };
-        if let Some(asked) = Some(arrived) {
+        if let Some(asked) = player.sender.send(&mut self.world, len) {
             self.asked_arrived(index, asked);
         }
     }
@@ -561,23 +561,22 @@ impl Model {
 
     fn settle(&mut self) {
         for _ in 0..100_000 {
-            let is_busy = |busy: bool| if busy { 1 } else { 0 };
-            let mut busy = 0;
+            let mut is_busy = false;
             for index in 0..self.publishers.len() {
-                busy += is_busy(self.publishers[index].sender.has_more());
+                is_busy |= self.publishers[index].sender.has_more();
                 if self.publishers[index].sender.has_more() {
                     self.send_of_publisher(index);
                 }
             }
             for index in 0..self.players.len() {
-                busy += is_busy(self.players[index].sender.has_more());
+                is_busy |= self.players[index].sender.has_more();
                 if self.players[index].sender.has_more() {
                     self.send_of_player(index);
                 }
                 self.read(index, usize::MAX);
             }
             self.check();
-            if busy == 0 {
+            if !is_busy {
                 return;
             }
         }

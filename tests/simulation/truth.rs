@@ -69,7 +69,7 @@ impl Truth {
         let number = sent.frames.len() as u32;
         let in_force =
             if kind.is_video() { &mut sent.video_header } else { &mut sent.audio_header };
-        if !kind.is_coded() && !(repeated && in_force.is_some()) {
+        if !(kind.is_coded() || repeated && in_force.is_some()) {
             *in_force = Some(number);
         }
         let header = *in_force;
