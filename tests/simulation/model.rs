@@ -417,11 +417,11 @@ impl Model {
                 }
             }
             Asked::Resume { message_stream } => {
-                if let Some(playing) = player.plays.get_mut(&message_stream) {
-                    let was_paused = std::mem::take(&mut playing.is_paused);
-                    let joined_at = self.streams[playing.stream].arrived(&self.truth);
-                    playing.resumptions.push_back(was_paused.then_some(joined_at));
-                }
+                // Is answered also where nothing plays.
+                let playing = player.plays.entry(message_stream).or_default();
+                let was_paused = std::mem::take(&mut playing.is_paused);
+                let joined_at = self.streams[playing.stream].arrived(&self.truth);
+                playing.resumptions.push_back(was_paused.then_some(joined_at));
             }
             Asked::Delete { message_stream } => {
                 if let Some(playing) = player.plays.get_mut(&message_stream) {
