@@ -53,15 +53,27 @@ pub(super) struct FanOut<'a> {
 }
 
 impl FanOut<'_> {
-    /// Has what was pushed sent. A connection where too much piles up is closed as soon as it is woken.
-    fn mark(&mut self, id: ConnectionId) {
+    /// Has the session's answers sent. A connection where too much piles up is closed as soon as it is woken.
+    fn send_answers(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
-        self.dirty.mark(id, connection);
-        let is_due = connection.wakes_at.is_some_and(|at| at <= self.now);
-        if !is_due && connection.overfull(self.config).is_some() {
-            connection.wakes_at = Some(self.now);
-            self.deadlines.push(self.now, id);
+        if connection.take_answers(self.now, self.now_ms) {
+            self.dirty.mark(id, connection);
+            wake_if_overfull(connection, id, self.now, self.config, self.deadlines);
         }
+    }
+}
+
+fn wake_if_overfull(
+    connection: &mut Connection,
+    id: ConnectionId,
+    now: Instant,
+    config: &EngineConfig,
+    deadlines: &mut Deadlines,
+) {
+    let is_due = connection.wakes_at.is_some_and(|at| at <= now);
+    if !is_due && connection.overfull(config).is_some() {
+        connection.wakes_at = Some(now);
+        deadlines.push(now, id);
     }
 }
 
@@ -99,7 +111,10 @@ impl Sink for FanOut<'_> {
                 payload,
             );
         }
-        self.mark(id);
+        self.dirty.mark(id, connection);
+        if class == Class::Kept {
+            wake_if_overfull(connection, id, self.now, self.config, self.deadlines);
+        }
         Delivery::Queued
     }
 
@@ -107,18 +122,14 @@ impl Sink for FanOut<'_> {
         let (id, message_stream) = from_hub_id(subscriber.0);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         connection.session.notify_unpublished(message_stream);
-        if connection.take_answers(self.now, self.now_ms) {
-            self.mark(id);
-        }
+        self.send_answers(id);
     }
 
     fn began(&mut self, subscriber: SubscriberId) {
         let (id, message_stream) = from_hub_id(subscriber.0);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         connection.session.notify_published(message_stream);
-        if connection.take_answers(self.now, self.now_ms) {
-            self.mark(id);
-        }
+        self.send_answers(id);
     }
 }
 

@@ -270,6 +270,11 @@ impl Engine {
         self.connections.get(id.0).map_or(0, |connection| connection.queue.len())
     }
 
+    /// Messages that were dropped because `id` was too slow.
+    pub fn dropped_messages(&self, id: ConnectionId) -> u64 {
+        self.connections.get(id.0).map_or(0, |connection| connection.dropped)
+    }
+
     fn now_ms(&self, now: Instant) -> u32 {
         // Wraps after 49 days; only differences are looked at.
         now.saturating_duration_since(self.epoch).as_millis() as u32

@@ -100,9 +100,8 @@ fn who_wants_it_waits_for_the_next_key_frame() {
 
 #[test]
 fn an_app_chooses_for_players_that_do_not_say() {
-    let mut config = EngineConfig::default();
-    config.app = AppConfig { join: JoinMode::Key, ..AppConfig::default() };
-    let mut world = World::new(config);
+    let app = AppConfig { join: JoinMode::Key, ..AppConfig::default() };
+    let mut world = World::new(EngineConfig { app, ..EngineConfig::default() });
     let (_publisher, _) = publish(&mut world);
     let mut silent = Client::playing(&mut world, "a");
     let mut recorder = Client::playing(&mut world, "a?join=gop");

@@ -23,6 +23,14 @@ pub struct Seen {
     pub payload: Vec<u8>,
 }
 
+/// What arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    Media(Seen),
+    /// Another message as a short line: `onStatus 1 NetStream.Play.Start`, `_result 0`, `StreamBegin(1)`.
+    Said(String),
+}
+
 /// One peer of the engine.
 #[derive(Debug)]
 pub struct Client {
@@ -33,10 +41,8 @@ pub struct Client {
     decoder: ChunkDecoder,
     handshake_left: usize,
     transaction_id: f64,
-    /// Media in the order of arrival, not taken yet.
-    media: Vec<Seen>,
-    /// Other messages as short lines, not taken yet.
-    said: Vec<String>,
+    /// What arrived and was not taken yet, in its order.
+    heard: Vec<Heard>,
 }
 
 impl Client {
@@ -49,8 +55,7 @@ impl Client {
             decoder: ChunkDecoder::new(limits),
             handshake_left: HANDSHAKE_BYTES,
             transaction_id: 0.0,
-            media: Vec::new(),
-            said: Vec::new(),
+            heard: Vec::new(),
         }
     }
 
@@ -60,8 +65,8 @@ impl Client {
         client.put_connect(app);
         client.flush(world);
         client.read(world);
-        assert!(client.has_heard("NetConnection.Connect.Success"), "{:?}", client.said);
-        client.said.clear();
+        assert!(client.has_heard("NetConnection.Connect.Success"), "{:?}", client.heard);
+        client.take_said();
         client
     }
 
@@ -101,8 +106,8 @@ impl Client {
     fn exchange(&mut self, world: &mut World, code: &str) {
         self.flush(world);
         self.read(world);
-        assert!(self.has_heard(code), "{code}: {:?}", self.said);
-        self.said.clear();
+        assert!(self.has_heard(code), "{code}: {:?}", self.heard);
+        self.take_said();
     }
 
     /// Writes handshake, `connect` and Set Chunk Size.
@@ -208,14 +213,14 @@ impl Client {
             || message.type_id == type_id::DATA_AMF0
                 && message.payload.windows(10).any(|window| window == b"onMetaData");
         if is_media {
-            self.media.push(Seen {
+            self.heard.push(Heard::Media(Seen {
                 message_stream: message.stream_id,
                 type_id: message.type_id,
                 timestamp: message.timestamp,
                 payload: message.payload.to_vec(),
-            });
+            }));
         } else if message.type_id != type_id::DATA_AMF0 {
-            self.said.push(describe(message));
+            self.heard.push(Heard::Said(describe(message)));
         }
     }
 
@@ -226,7 +231,23 @@ impl Client {
     }
 
     pub fn take_seen(&mut self) -> Vec<Seen> {
-        std::mem::take(&mut self.media)
+        let (media, said) = std::mem::take(&mut self.heard)
+            .into_iter()
+            .partition(|heard| matches!(heard, Heard::Media(_)));
+        self.heard = said;
+        let media: Vec<Heard> = media;
+        media
+            .into_iter()
+            .filter_map(|heard| match heard {
+                Heard::Media(seen) => Some(seen),
+                Heard::Said(_) => None,
+            })
+            .collect()
+    }
+
+    /// All that arrived since the last call, in its order.
+    pub fn take_heard(&mut self) -> Vec<Heard> {
+        std::mem::take(&mut self.heard)
     }
 
     /// Media of message stream 1 since the last call in short words: kind, mark and timestamp, like `K a 1000`.
@@ -234,18 +255,29 @@ impl Client {
         self.seen(world).iter().map(word).collect()
     }
 
-    /// Other messages since the last call: `onStatus 1 NetStream.Play.Start`, `_result`, `UserControl(..)`.
+    /// Other messages since the last call.
     pub fn said(&mut self, world: &mut World) -> Vec<String> {
         self.read(world);
         self.take_said()
     }
 
     pub fn take_said(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.said)
+        let (said, media) = std::mem::take(&mut self.heard)
+            .into_iter()
+            .partition(|heard| matches!(heard, Heard::Said(_)));
+        self.heard = media;
+        let said: Vec<Heard> = said;
+        said.into_iter()
+            .filter_map(|heard| match heard {
+                Heard::Said(line) => Some(line),
+                Heard::Media(_) => None,
+            })
+            .collect()
     }
 
     pub fn has_heard(&self, text: &str) -> bool {
-        self.said.iter().any(|line| line.contains(text))
+        let is_it = |heard: &Heard| matches!(heard, Heard::Said(line) if line.contains(text));
+        self.heard.iter().any(is_it)
     }
 }
 

@@ -171,6 +171,16 @@ impl World {
         self.links.get(&link).map_or(0, |link| self.engine.queued_bytes(link.id))
     }
 
+    /// Messages that were dropped because the peer was too slow; of open connections only.
+    pub fn dropped_messages(&self, link: LinkId) -> u64 {
+        self.links.get(&link).map_or(0, |link| self.engine.dropped_messages(link.id))
+    }
+
+    /// How many connections were accepted, and how many of them have ended.
+    pub fn accepted_and_closed(&self) -> (usize, usize) {
+        (self.accepted, self.closed.len())
+    }
+
     /// Writes and effects, as a driver does them at the end of each turn.
     pub fn turn(&mut self) {
         self.do_effects();
