@@ -59,19 +59,11 @@ impl Checker {
     }
 
     pub fn ended(&mut self) -> Verdict {
-        if std::mem::replace(&mut self.has_ended, true) {
-            fail("told twice of the end")
-        } else {
-            Ok(())
-        }
+        if std::mem::replace(&mut self.has_ended, true) { fail("told twice of the end") } else { Ok(()) }
     }
 
     pub fn began(&mut self) -> Verdict {
-        if std::mem::replace(&mut self.has_ended, false) {
-            Ok(())
-        } else {
-            fail("began without an end")
-        }
+        if std::mem::replace(&mut self.has_ended, false) { Ok(()) } else { fail("began without an end") }
     }
 
     pub fn saw(&mut self, truth: &mut Truth, mark: Mark, timestamp: u32, len: usize) -> Verdict {
@@ -96,8 +88,7 @@ impl Checker {
         self.enter_session(mark.session)?;
         if !mark.kind.is_coded() {
             let header = Some((mark.session, mark.number));
-            *(if mark.kind.is_video() { &mut self.video_header } else { &mut self.audio_header }) =
-                header;
+            *(if mark.kind.is_video() { &mut self.video_header } else { &mut self.audio_header }) = header;
             return Ok(());
         }
         self.count += 1;
@@ -133,9 +124,9 @@ impl Checker {
 
     fn is_in_burst(&self, mark: Mark) -> bool {
         self.is_edge
-            && self.joined_at.is_some_and(|(session, arrived)| {
-                session == mark.session && (mark.number as usize) < arrived
-            })
+            && self
+                .joined_at
+                .is_some_and(|(session, arrived)| session == mark.session && (mark.number as usize) < arrived)
     }
 
     fn check_header(&self, truth: &Truth, mark: Mark) -> Verdict {
@@ -236,21 +227,8 @@ mod tests {
     use crate::support::media::Body::{self, Audio, AudioHeader, Delta, Key, VideoHeader};
 
     /// Two groups of pictures with sound; the header of the second group is another one.
-    const FRAMES: [Body; 13] = [
-        VideoHeader,
-        AudioHeader,
-        Key,
-        Audio,
-        Delta,
-        Audio,
-        Delta,
-        VideoHeader,
-        Key,
-        Audio,
-        Delta,
-        Audio,
-        Delta,
-    ];
+    const FRAMES: [Body; 13] =
+        [VideoHeader, AudioHeader, Key, Audio, Delta, Audio, Delta, VideoHeader, Key, Audio, Delta, Audio, Delta];
 
     struct Rig {
         truth: Truth,

@@ -45,9 +45,9 @@ fn many_seeds() {
         let outcome = std::panic::catch_unwind(|| run(seed));
         match outcome {
             Ok(report) => seen += report.frames_seen,
-            Err(_) => panic!(
-                "seed {seed} failed; again: RTMPD_SIM_SEED={seed} cargo test --test simulation many_seeds -- --nocapture"
-            ),
+            Err(_) => {
+                panic!("seed {seed} failed; again: RTMPD_SIM_SEED={seed} cargo test --test simulation many_seeds")
+            }
         }
     }
     assert!(seen > 10_000, "the simulation has gone to sleep: {seen} frames");

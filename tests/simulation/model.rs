@@ -133,9 +133,7 @@ impl Model {
             380..396 => self.rng.below(4_000) as u64,
             396..399 => self.rng.below(13_000) as u64,
             // Once only: players tell forward from back by half of what 32 bits can count.
-            _ if self.rng.one_in(3) && !std::mem::replace(&mut self.has_slept, true) => {
-                u64::from(20 * DAY_MS)
-            }
+            _ if self.rng.one_in(3) && !std::mem::replace(&mut self.has_slept, true) => u64::from(20 * DAY_MS),
             _ => u64::from(self.rng.pick(&[40_000, 5 * HOUR_MS])),
         };
         self.world.wait(millis);
@@ -144,8 +142,7 @@ impl Model {
     // ---- publishers
 
     fn add_publisher(&mut self) {
-        let alive =
-            self.publishers.iter().filter(|publisher| publisher.stage != Stage::Gone).count();
+        let alive = self.publishers.iter().filter(|publisher| publisher.stage != Stage::Gone).count();
         if alive >= 5 {
             return;
         }
@@ -192,13 +189,7 @@ impl Model {
                 ask_to_publish(publisher);
             }
             5 if is_live && !publisher.has_steady_clock => {
-                let jump = self.rng.pick(&[
-                    5 * HOUR_MS,
-                    25 * DAY_MS,
-                    49 * DAY_MS + 17 * HOUR_MS,
-                    900,
-                    20_000,
-                ]);
+                let jump = self.rng.pick(&[5 * HOUR_MS, 25 * DAY_MS, 49 * DAY_MS + 17 * HOUR_MS, 900, 20_000]);
                 publisher.clock = match self.rng.below(2) {
                     0 => publisher.clock.wrapping_add(jump),
                     _ => publisher.clock.wrapping_sub(jump),
@@ -464,16 +455,12 @@ impl Model {
                     let playing = player.plays.get_mut(&seen.message_stream).expect("plays");
                     let view = playing.view.as_mut().expect("media after Play.Start only");
                     view.may_skip |= dropped || playing.is_paused;
-                    view.saw(&mut self.truth, mark, seen.timestamp, seen.payload.len()).map_err(
-                        |error| format!("{error}: {mark:?} at {} ms, {view:?}", seen.timestamp),
-                    )
+                    view.saw(&mut self.truth, mark, seen.timestamp, seen.payload.len())
+                        .map_err(|error| format!("{error}: {mark:?} at {} ms, {view:?}", seen.timestamp))
                 }
             };
             if let Err(error) = verdict {
-                panic!(
-                    "seed {}, step {}, player {index}: {error}\n{heard:?}",
-                    self.seed, self.steps_done
-                );
+                panic!("seed {}, step {}, player {index}: {error}\n{heard:?}", self.seed, self.steps_done);
             }
         }
     }
@@ -542,8 +529,7 @@ impl Model {
         self.settle();
         for index in 0..self.publishers.len() {
             if self.publishers[index].stage == Stage::Live {
-                let (has_video, has_audio) =
-                    (self.publishers[index].has_video, self.publishers[index].has_audio);
+                let (has_video, has_audio) = (self.publishers[index].has_video, self.publishers[index].has_audio);
                 let clock = self.publishers[index].clock;
                 self.publishers[index].clock = clock.wrapping_add(40);
                 if has_video {
@@ -586,18 +572,13 @@ impl Model {
     fn check_that_all_arrived(&self) {
         let is_served = |player: &&Player| !self.world.is_shut(player.sender.client.link);
         for player in self.players.iter().filter(is_served) {
-            for (message_stream, playing) in
-                player.plays.iter().filter(|(_, playing)| playing.is_on)
-            {
+            for (message_stream, playing) in player.plays.iter().filter(|(_, playing)| playing.is_on) {
                 let stream = &self.streams[playing.stream];
                 let (Some(_), Some(session_id)) = (stream.by, stream.session) else { continue };
                 let session = &self.truth.sessions[session_id as usize];
                 let view = playing.view.as_ref().expect("was answered");
                 let dropped = self.world.dropped_messages(player.sender.client.link);
-                let who = format!(
-                    "seed {}: message stream {message_stream}, {dropped} dropped, {view:?}",
-                    self.seed
-                );
+                let who = format!("seed {}: message stream {message_stream}, {dropped} dropped, {view:?}", self.seed);
                 let is_picture = |kind| matches!(kind, Body::Key | Body::Delta);
                 let video = session.last_arrived(is_picture);
                 let audio = session.last_arrived(|kind| kind == Body::Audio);
@@ -611,8 +592,7 @@ impl Model {
     fn leave(mut self) -> Report {
         let (accepted, _) = self.world.accepted_and_closed();
         let counts = self.players.iter().flat_map(|player| player.plays.values());
-        let frames_seen: usize =
-            counts.filter_map(|playing| playing.view.as_ref()).map(|view| view.count).sum();
+        let frames_seen: usize = counts.filter_map(|playing| playing.view.as_ref()).map(|view| view.count).sum();
         if self.rng.one_in(2) {
             self.world.shut_down();
             self.world.wait(self.config.queue.linger_ms);
@@ -668,9 +648,7 @@ fn hear(player: &mut Player, line: &str) {
         playing.view = Some(playing.coming.pop_front().expect("asked for"));
     } else if line.ends_with("NetStream.Unpause.Notify") {
         let Some(playing) = playing_of(player, line) else { return };
-        if let (Some(Some(joined_at)), Some(view)) =
-            (playing.resumptions.pop_front(), &mut playing.view)
-        {
+        if let (Some(Some(joined_at)), Some(view)) = (playing.resumptions.pop_front(), &mut playing.view) {
             view.resumed(joined_at);
         }
     } else if line.ends_with("NetStream.Pause.Notify")

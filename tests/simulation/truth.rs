@@ -57,18 +57,10 @@ impl Truth {
     }
 
     /// Writes down a frame and makes its body. A header that is `repeated` has the bytes of the last one.
-    pub fn send(
-        &mut self,
-        session: u32,
-        kind: Body,
-        raw: u32,
-        filler: usize,
-        repeated: bool,
-    ) -> Vec<u8> {
+    pub fn send(&mut self, session: u32, kind: Body, raw: u32, filler: usize, repeated: bool) -> Vec<u8> {
         let sent = &mut self.sessions[session as usize];
         let number = sent.frames.len() as u32;
-        let in_force =
-            if kind.is_video() { &mut sent.video_header } else { &mut sent.audio_header };
+        let in_force = if kind.is_video() { &mut sent.video_header } else { &mut sent.audio_header };
         if !(kind.is_coded() || repeated && in_force.is_some()) {
             *in_force = Some(number);
         }

@@ -231,9 +231,8 @@ impl Client {
     }
 
     pub fn take_seen(&mut self) -> Vec<Seen> {
-        let (media, said) = std::mem::take(&mut self.heard)
-            .into_iter()
-            .partition(|heard| matches!(heard, Heard::Media(_)));
+        let (media, said) =
+            std::mem::take(&mut self.heard).into_iter().partition(|heard| matches!(heard, Heard::Media(_)));
         self.heard = said;
         let media: Vec<Heard> = media;
         media
@@ -262,9 +261,8 @@ impl Client {
     }
 
     pub fn take_said(&mut self) -> Vec<String> {
-        let (said, media) = std::mem::take(&mut self.heard)
-            .into_iter()
-            .partition(|heard| matches!(heard, Heard::Said(_)));
+        let (said, media) =
+            std::mem::take(&mut self.heard).into_iter().partition(|heard| matches!(heard, Heard::Said(_)));
         self.heard = media;
         let said: Vec<Heard> = said;
         said.into_iter()

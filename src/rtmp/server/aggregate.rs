@@ -53,7 +53,8 @@ impl Iterator for Parts {
         if self.rest.len() < end {
             return None;
         }
-        let payload = self.rest.slice(HEAD_BYTES..end);
+        // Copied: a slice, kept for those who join, would keep the whole aggregate.
+        let payload = Bytes::copy_from_slice(self.rest.get(HEAD_BYTES..end).unwrap_or_default());
         // The size behind the last tag is missing from some peers.
         self.rest.advance(self.rest.len().min(end + BACK_POINTER_BYTES));
         let timestamp = self.timestamp;
