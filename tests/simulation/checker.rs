@@ -97,7 +97,7 @@ impl Checker {
         if mark.kind.is_video() {
             self.check_video(truth, mark, in_burst)?;
         } else {
-            self.check_audio(truth, mark)?;
+            self.check_audio(truth, mark, in_burst)?;
         }
         if !in_burst {
             if self.highest.is_some_and(|highest| mark.number <= highest) {
@@ -175,11 +175,15 @@ impl Checker {
         Ok(())
     }
 
-    fn check_audio(&mut self, truth: &Truth, mark: Mark) -> Verdict {
+    /// Each burst may bring the newest sound along, also where it was heard before a pause.
+    fn check_audio(&mut self, truth: &Truth, mark: Mark, in_burst: bool) -> Verdict {
         use crate::support::media::Body::Audio;
         let session = &truth.sessions[mark.session as usize];
         if let Some(last) = self.audio.replace(mark.number) {
             let next = session.find(last as usize + 1, |kind| kind == Audio);
+            if in_burst {
+                return Ok(());
+            }
             if mark.number <= last {
                 return fail("sound again");
             }
