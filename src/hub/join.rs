@@ -91,19 +91,22 @@ fn edge_frames(gop: &GopCache, probe_frames: usize, probe_bytes: usize) -> Vec<F
 }
 
 /// The newest audio frames, so far apart that a player takes what is between them for jitter. Played, they take less
-/// time than the pictures they stand beside, so that the player is at the live edge when live audio follows.
+/// time than the pictures they stand beside, so that the player is at the live edge when live audio follows. None is
+/// later than the newest one really was: live audio may be behind the pictures.
 fn sound(gop: &GopCache, start_ms: u64, edge_ms: u64) -> Vec<Frame> {
-    let is_fresh = |audio: &&Frame| audio.timestamp_ms + FRESH_AUDIO_MS >= edge_ms;
-    let wanted = (edge_ms - start_ms) as usize / AUDIO_STEP_MS + 1;
-    let mut newest: Vec<&Frame> = gop.current().iter().rev().filter(is_coded_audio).take(wanted).collect();
-    if newest.is_empty() {
-        newest.extend(gop.last_audio());
+    let Some(newest) = gop.last_audio().filter(|audio| audio.timestamp_ms + FRESH_AUDIO_MS >= edge_ms) else {
+        return Vec::new();
+    };
+    let end_ms = newest.timestamp_ms.min(edge_ms);
+    let start_ms = start_ms.min(end_ms);
+    let places = (start_ms..=end_ms).step_by(AUDIO_STEP_MS);
+    let mut frames: Vec<&Frame> =
+        gop.current().iter().rev().filter(is_coded_audio).take(places.clone().count()).collect();
+    if frames.is_empty() {
+        frames.push(newest);
     }
-    let oldest_first = newest.into_iter().rev().filter(is_fresh);
-    oldest_first
-        .zip((start_ms..).step_by(AUDIO_STEP_MS))
-        .map(|(audio, timestamp_ms)| Frame { timestamp_ms, ..audio.clone() })
-        .collect()
+    let oldest_first = frames.into_iter().rev();
+    oldest_first.zip(places).map(|(audio, timestamp_ms)| Frame { timestamp_ms, ..audio.clone() }).collect()
 }
 
 fn is_coded_audio(frame: &&Frame) -> bool {
@@ -211,8 +214,8 @@ mod tests {
         let burst = burst(JoinMode::Edge, 6, &all_headers(), &filled(&group(10_000, 9)), &limits());
         let payloads: Vec<&[u8]> = burst.frames.iter().take(3).map(|frame| &frame.payload[..]).collect();
         assert_eq!(payloads, [b"m", b"v", b"a"]);
-        assert_eq!(burst.frames[0].timestamp_ms, 10_344, "no later than anything that follows");
-        assert_eq!((burst.frames[3].kind, burst.frames[3].timestamp_ms), (FrameKind::Audio, 10_344));
+        assert_eq!(burst.frames[0].timestamp_ms, 10_340, "no later than anything that follows");
+        assert_eq!((burst.frames[3].kind, burst.frames[3].timestamp_ms), (FrameKind::Audio, 10_340));
         assert_eq!(burst.frames.iter().filter(|frame| frame.kind == FrameKind::Audio && frame.is_coded()).count(), 1);
     }
 
@@ -221,9 +224,19 @@ mod tests {
         let burst = burst(JoinMode::Edge, 6, &Headers::default(), &filled(&group(10_000, 300)), &limits());
         let sound = burst.frames.iter().filter(|frame| frame.kind == FrameKind::Audio);
         let times: Vec<u64> = sound.map(|frame| frame.timestamp_ms).collect();
-        assert_eq!(times, [21_693, 21_768, 21_843, 21_918, 21_993]);
+        assert_eq!(times, [21_693, 21_768, 21_843, 21_918]);
         assert!(burst.frames.is_sorted_by_key(|frame| frame.timestamp_ms));
         assert_eq!(burst.frames.last().map(|frame| frame.timestamp_ms), Some(22_000));
+    }
+
+    #[test]
+    fn sound_that_is_behind_the_pictures_is_not_sent_ahead_of_its_time() {
+        let mut frames = group(10_000, 40);
+        frames.retain(|frame| frame.kind == FrameKind::Video || frame.timestamp_ms < 11_000);
+        let burst = burst(JoinMode::Edge, 6, &Headers::default(), &filled(&frames), &limits());
+        let sound = burst.frames.iter().filter(|frame| frame.kind == FrameKind::Audio);
+        let times: Vec<u64> = sound.map(|frame| frame.timestamp_ms).collect();
+        assert_eq!(times, [10_980], "as late as it was, though the pictures begin at 11 553");
     }
 
     #[test]
