@@ -88,6 +88,11 @@ pub fn run(options: &Options) -> io::Result<()> {
             match event.token() {
                 LISTENER => floor.accept()?,
                 Token(key) => {
+                    if event.is_writable()
+                        && let Some(player) = floor.sockets.get_mut(key)
+                    {
+                        player.send_rest();
+                    }
                     if floor.read(key, event.is_read_closed()).is_err() {
                         floor.remove(key);
                     }
@@ -103,7 +108,8 @@ impl Floor {
             stream.set_nodelay(true)?;
             let entry = self.sockets.vacant_entry();
             let key = entry.key();
-            self.poll.registry().register(&mut stream, Token(key), Interest::READABLE)?;
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            self.poll.registry().register(&mut stream, Token(key), interest)?;
             entry.insert(Player { stream, rest: Bytes::new() });
             let session = ServerSession::new(Instant::now(), Arc::clone(&self.config), key as u64);
             if self.peers.len() <= key {
@@ -211,14 +217,18 @@ impl Floor {
 }
 
 impl Player {
-    /// One write, unless the last one was cut short.
-    fn send(&mut self, bytes: &Bytes) {
+    /// What is left of a message that was cut short.
+    fn send_rest(&mut self) {
         if !self.rest.is_empty() {
             let sent = self.stream.write(&self.rest).unwrap_or(0);
             self.rest = self.rest.split_off(sent);
-            if !self.rest.is_empty() {
-                return;
-            }
+        }
+    }
+
+    /// One write, or none where the last one was cut short.
+    fn send(&mut self, bytes: &Bytes) {
+        if !self.rest.is_empty() {
+            return;
         }
         // A socket that is broken shows it by an event.
         if let Ok(sent) = self.stream.write(bytes)

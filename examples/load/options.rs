@@ -115,7 +115,7 @@ impl Options {
             streams: number(&matches, "streams", 1)? as usize,
             stalled: number(&matches, "stalled", 0)? as usize,
             at_once: number(&matches, "at-once", at_once)?.max(1) as usize,
-            window: number(&matches, "window", 256)?,
+            window: number(&matches, "window", 128)?,
             kbps: number(&matches, "kbps", 2_500)?,
             gop_frames: number(&matches, "gop", 60)?,
             duration: Duration::from_secs(number(&matches, "seconds", 10)?),
@@ -153,7 +153,7 @@ fn flags() -> Flags {
         .optopt("m", "streams", "streams, players are spread over them [1]", "N")
         .optopt("", "stalled", "so many of the players stop reading [0]", "N")
         .optopt("", "at-once", "connections being opened at the same time [32; join: all]", "N")
-        .optopt("", "window", "saturated: messages under way [256]", "N")
+        .optopt("", "window", "saturated: messages under way [128]", "N")
         .optopt("", "kbps", "video bit rate [2500]", "N")
         .optopt("", "gop", "video frames from key frame to key frame, at 30 a second [60]", "N")
         .optopt("", "seconds", "how long to measure [10]", "N")

@@ -110,6 +110,11 @@ impl Player {
         self.session.is_none() && self.view.has_picture
     }
 
+    /// Whether the server has let it play.
+    pub fn is_playing(&self) -> bool {
+        self.session.is_none()
+    }
+
     /// Number of the newest message seen; `None` for one that does not read.
     pub fn newest(&self) -> Option<u64> {
         (!self.stalled).then_some(self.view.newest)

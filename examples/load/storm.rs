@@ -29,15 +29,15 @@ pub fn run(options: &Options) -> io::Result<Report> {
     let base = base.end()?;
 
     let load = Load::begin(options)?;
-    let given_up = cycles(&mut world, options)?;
+    let (count, given_up) = cycles(&mut world, options)?;
     let load = load.end()?;
-    report.count("cycles", options.count as u64);
+    report.count("cycles", count as u64);
     report.count("at_once", options.at_once as u64);
-    report.add("cycles_per_s", options.count as f64 / load.wall.as_secs_f64(), "/s");
-    load.report_cycles(&mut report, "cycle", options.count as u64);
+    report.add("cycles_per_s", count as f64 / load.wall.as_secs_f64(), "/s");
+    load.report_cycles(&mut report, "cycle", count as u64);
     if let (Some(all_ns), Some(base_ns)) = (load.server_ns(), base.server_ns()) {
         let publishing_ns = base_ns * load.wall.as_secs_f64() / base.wall.as_secs_f64();
-        let each_us = (all_ns - publishing_ns) / 1000.0 / options.count.max(1) as f64;
+        let each_us = (all_ns - publishing_ns) / 1000.0 / count.max(1) as f64;
         report.add("server_cpu_us_per_cycle_alone", each_us, "us");
     }
     report.quantiles("first_frame", &world.meter.first_frames);
@@ -46,15 +46,22 @@ pub fn run(options: &Options) -> io::Result<Report> {
     Ok(report)
 }
 
-/// Runs all cycles, `at_once` of them at the same time. Says how many saw nothing.
-fn cycles(world: &mut World, options: &Options) -> io::Result<u64> {
+/// Runs all cycles, or as many as there is time for, `at_once` of them at the same time. Says how many there were, and
+/// how many of them saw nothing.
+fn cycles(world: &mut World, options: &Options) -> io::Result<(usize, u64)> {
+    let last_begin = Instant::now() + options.duration;
     let mut under_way: Vec<(usize, Instant)> = Vec::new();
     let mut begun = 0;
     let mut given_up = 0;
-    while begun < options.count || !under_way.is_empty() {
-        while begun < options.count && under_way.len() < options.at_once {
-            under_way.push((world.add_player(begun % options.streams.max(1), false)?, Instant::now()));
+    loop {
+        let may_begin = Instant::now() < last_begin;
+        while may_begin && begun < options.count && under_way.len() < options.at_once {
+            under_way
+                .push((world.add_player(begun % options.streams.max(1), false)?, Instant::now()));
             begun += 1;
+        }
+        if under_way.is_empty() {
+            return Ok((begun, given_up));
         }
         let oldest = under_way.iter().map(|(_, since)| *since).min();
         let end = oldest.unwrap_or_else(Instant::now) + PATIENCE;
@@ -70,5 +77,4 @@ fn cycles(world: &mut World, options: &Options) -> io::Result<u64> {
             false
         });
     }
-    Ok(given_up)
 }

@@ -64,20 +64,19 @@ pub fn publish(world: &mut World, options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets all players join, `at_once` of them at the same time, and waits until each has a picture.
+/// Lets all players join, `at_once` of them at the same time, then waits until each has a picture.
 fn join_all(world: &mut World, options: &Options) -> io::Result<()> {
     let end = Instant::now() + PATIENCE;
     for number in 0..options.count {
         world.add_player(number % options.streams.max(1), number < options.stalled)?;
-        let is_last = number + 1 == options.count;
-        let allowed = if is_last { 0 } else { options.at_once - 1 };
-        if is_last || number % options.at_once == options.at_once - 1 {
-            world.run(end, |world| {
-                let (shown, present) = world.player_counts();
-                present - shown <= allowed
-            })?;
+        if number % options.at_once == options.at_once - 1 {
+            world.run(end, |world| world.joining_count() == 0)?;
         }
     }
+    world.run(end, |world| {
+        let (shown, present) = world.player_counts();
+        shown == present
+    })?;
     Ok(())
 }
 

@@ -129,6 +129,11 @@ impl World {
         (present().filter(|player| player.has_picture()).count(), present().count())
     }
 
+    /// Number of players whose `play` was not answered yet.
+    pub fn joining_count(&self) -> usize {
+        self.players.iter().flatten().filter(|player| !player.is_playing()).count()
+    }
+
     /// Whether every publisher may send.
     pub fn are_publishers_started(&self) -> bool {
         self.publishers.iter().flatten().all(Publisher::is_started)
