@@ -73,14 +73,13 @@ fn edge_frames(gop: &GopCache, probe_frames: usize, probe_bytes: usize) -> Vec<F
     let mut probe = probe_run(gop, &group, probe_frames, probe_bytes);
     // A player that eats one frame more still finds a key frame, and one that eats none too many shows no error.
     probe.extend(group.first());
-    // Frames that are shown after the newest one was decoded keep their true time, for live frames go in between them.
-    let ahead = group.iter().filter(|frame| frame.presentation_ms() > edge_ms).count();
+    let shown = Shown::of(&group, gop.earlier(), edge_ms);
 
     let group_start_ms = (edge_ms + 1).saturating_sub(group.len() as u64);
     let probe_start_ms = group_start_ms.saturating_sub(probe.len() as u64);
     let mut frames = sound(gop, probe_start_ms, edge_ms);
-    frames.extend(squeeze(&probe, probe_start_ms, ahead as u64, u64::MAX));
-    frames.extend(squeeze(&group, group_start_ms, ahead as u64, edge_ms));
+    frames.extend(squeeze(&probe, probe_start_ms, shown, false));
+    frames.extend(squeeze(&group, group_start_ms, shown, true));
     for frame in &mut frames {
         // Only where there are more frames than milliseconds: a stream whose clock stands still.
         frame.timestamp_ms = frame.timestamp_ms.min(edge_ms);
@@ -127,15 +126,40 @@ fn probe_run<'a>(gop: &'a GopCache, group: &[&'a Frame], wanted: usize, max_byte
     earlier.into_iter().chain(again).take(wanted).take_while(within_bytes).collect()
 }
 
-/// Frames 1 ms apart from `start_ms` on, shown in their own order `delay_ms` after that; frames shown after `edge_ms`
-/// keep their true presentation time.
-fn squeeze(frames: &[&Frame], start_ms: u64, delay_ms: u64, edge_ms: u64) -> Vec<Frame> {
+/// When squeezed frames are shown, compared with when they are decoded.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    /// Milliseconds later: one for each frame that is shown after `until_ms`.
+    later_ms: i64,
+    /// Milliseconds earlier: as far as the publisher goes with negative composition times.
+    earlier_ms: i64,
+    /// Live frames are shown after this. What is shown after it as well keeps its true time, for they go in between.
+    until_ms: u64,
+}
+
+impl Shown {
+    fn of<'a>(group: &[&'a Frame], earlier: impl Iterator<Item = &'a Frame>, edge_ms: u64) -> Shown {
+        let lowest = group.iter().copied().chain(earlier).map(|frame| frame.composition_ms).min();
+        let earlier_ms = -i64::from(lowest.unwrap_or(0).min(0));
+        let until_ms = edge_ms.saturating_add_signed(-earlier_ms);
+        let ahead = group.iter().filter(|frame| frame.presentation_ms() > until_ms).count();
+        Shown { later_ms: ahead as i64, earlier_ms, until_ms }
+    }
+}
+
+/// Frames 1 ms apart from `start_ms` on, shown in their own order. Where they are `last`, live ones follow.
+fn squeeze(frames: &[&Frame], start_ms: u64, shown: Shown, last: bool) -> Vec<Frame> {
     let ranks = presentation_ranks(frames);
-    let squeezed = frames.iter().zip(ranks).zip(start_ms..).map(|((frame, rank), timestamp_ms)| {
+    let squeezed = frames.iter().zip(ranks).zip(0_i64..).map(|((frame, rank), index)| {
+        let timestamp_ms = start_ms.saturating_add_signed(index);
         let true_ms = frame.presentation_ms();
-        let shown_ms = if true_ms > edge_ms { true_ms } else { start_ms + delay_ms + rank };
-        // A picture cannot be shown before it is decoded; only irregular frame rates come to this.
-        let composition_ms = i32::try_from(shown_ms.saturating_sub(timestamp_ms)).unwrap_or(0);
+        let wanted_ms = if last && true_ms > shown.until_ms {
+            true_ms as i64 - timestamp_ms as i64
+        } else {
+            // A picture cannot be shown before it is decoded; only irregular frame rates come to this.
+            (shown.later_ms + rank - index).max(0) - shown.earlier_ms
+        };
+        let composition_ms = i32::try_from(wanted_ms).unwrap_or(0);
         Frame { timestamp_ms, composition_ms, ..(*frame).clone() }
     });
     squeezed.collect()
@@ -143,14 +167,14 @@ fn squeeze(frames: &[&Frame], start_ms: u64, delay_ms: u64, edge_ms: u64) -> Vec
 
 /// For each frame, how many of `frames` are shown before it. A run may hold several groups, or one group several
 /// times: those are shown one after the other.
-fn presentation_ranks(frames: &[&Frame]) -> Vec<u64> {
+fn presentation_ranks(frames: &[&Frame]) -> Vec<i64> {
     let mut ranks = vec![0; frames.len()];
     let mut first = 0;
     while first < frames.len() {
         let group_len = frames.iter().skip(first + 1).take_while(|frame| !frame.is_video_key()).count() + 1;
         let mut order: Vec<usize> = (first..first + group_len).collect();
         order.sort_by_key(|&index| frames.get(index).map(|frame| frame.presentation_ms()));
-        for (rank, index) in (first as u64..).zip(order) {
+        for (rank, index) in (first as i64..).zip(order) {
             if let Some(slot) = ranks.get_mut(index) {
                 *slot = rank;
             }
@@ -294,6 +318,41 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn negative_composition_times_go_on_after_an_edge_join() {
+        // Decoding order I P B B P B B ..., each shown as early as can be: the B-frames before they are decoded.
+        let offsets = [80, -40, -40];
+        let frames: Vec<Frame> = (0..41_u64)
+            .map(|step| match step {
+                0 => key(10_000),
+                _ => with_composition(delta(10_000 + step * 40), offsets[(step as usize - 1) % 3]),
+            })
+            .collect();
+        for newest in 3..frames.len() {
+            let burst = burst(JoinMode::Edge, 6, &Headers::default(), &filled(&frames[..newest]), &limits());
+            let sent = pictures(&burst);
+            let (squeezed, live) = (&sent[sent.len() - newest..], &frames[newest..]);
+            let mut shown: Vec<(u64, u64)> = squeezed
+                .iter()
+                .zip(&frames)
+                .map(|(squeezed, real)| (real.presentation_ms(), squeezed.presentation_ms()))
+                .chain(live.iter().map(|frame| (frame.presentation_ms(), frame.presentation_ms())))
+                .collect();
+            shown.sort_unstable();
+            assert!(shown.is_sorted_by(|a, b| a.1 < b.1), "order of presentation changed at {newest}: {shown:?}");
+        }
+    }
+
+    #[test]
+    fn a_probe_takes_no_more_bytes_than_the_limit() {
+        let limits = CacheLimits { probe_bytes: 5, ..limits() };
+        let cache = filled(&group(10_000, 9));
+        let burst = burst(JoinMode::Edge, 6, &Headers::default(), &cache, &limits);
+        let bytes: usize = cache.current().iter().filter(|frame| is_coded_video(frame)).map(|f| f.payload.len()).sum();
+        let sent: usize = pictures(&burst).iter().map(|frame| frame.payload.len()).sum();
+        assert_eq!(sent, 5 + 1 + bytes, "the probe, the key frame, the group");
     }
 
     #[test]

@@ -215,11 +215,6 @@ impl Hub {
         self.streams.get(stream_id.0).map(|stream| stream.burst(mode, &self.limits.cache)).unwrap_or_default()
     }
 
-    /// A number that changes whenever [`Hub::burst`] would.
-    pub fn burst_version(&self, stream_id: StreamId) -> u64 {
-        self.streams.get(stream_id.0).map_or(0, Stream::frames)
-    }
-
     /// The subscriber was sent a burst with pictures: live frames follow on.
     pub fn open(&mut self, stream_id: StreamId, id: SubscriberId) {
         if let Some(stream) = self.streams.get_mut(stream_id.0) {

@@ -9,7 +9,7 @@ use super::join::{self, Burst};
 use super::timeline::Timeline;
 use super::{Delivery, IncomingFrame, PublisherId, Sink, SubscriberId};
 use crate::config::{CacheLimits, JoinMode};
-use crate::media::{Frame, FrameKind, FrameRole};
+use crate::media::{Frame, FrameKind, FrameRole, HeaderKind};
 
 /// The publisher of a stream, while there is one.
 #[derive(Debug)]
@@ -53,8 +53,6 @@ pub(super) struct Stream {
     newest_ms: u64,
     /// Pictures per second, as the publisher's metadata say.
     frame_rate: Option<f64>,
-    /// Counts frames, so that an owner can tell whether a burst is still fresh.
-    frames: u64,
 }
 
 impl Stream {
@@ -78,7 +76,6 @@ impl Stream {
         self.gop.clear();
         self.frame_rate = None;
         self.last_video_ms = None;
-        self.frames += 1;
     }
 
     /// The publisher is gone for good: tells those who watch.
@@ -113,10 +110,6 @@ impl Stream {
         self.timeline.anomalies()
     }
 
-    pub(super) fn frames(&self) -> u64 {
-        self.frames
-    }
-
     pub(super) fn subscribe(&mut self, id: SubscriberId) {
         self.subscribers.push(Subscriber {
             id,
@@ -145,7 +138,8 @@ impl Stream {
         match self.frame_rate {
             Some(rate) if self.gop.last_audio().is_none() => {
                 let looked_at = (rate * limits.one_track_probe_ms as f64 / 1000.0).ceil();
-                (looked_at as usize).clamp(limits.probe_frames, limits.gop_frames)
+                // Not `clamp`: a cache may be set to hold fewer frames than a probe eats.
+                (looked_at as usize).min(limits.gop_frames).max(limits.probe_frames)
             }
             _ => limits.probe_frames,
         }
@@ -203,7 +197,6 @@ impl Stream {
 
     pub(super) fn clear_metadata(&mut self) {
         self.headers.clear_metadata();
-        self.frames += 1;
     }
 
     /// Puts the timestamp of a publisher's frame on the stream's timeline.
@@ -225,7 +218,6 @@ impl Stream {
 
     /// Remembers `frame` and hands it to everyone who is to have it.
     pub(super) fn frame<S: Sink>(&mut self, frame: &Frame, limits: &CacheLimits, sink: &mut S) {
-        self.frames += 1;
         let begins_group = self.remember(frame, limits);
         let has_video = self.has_live_video(frame, limits);
         for subscriber in &mut self.subscribers {
@@ -249,10 +241,13 @@ impl Stream {
         match frame.role {
             FrameRole::Header(_) | FrameRole::Metadata => {
                 let changed = self.headers.keep(frame, limits);
-                match frame.kind {
-                    FrameKind::Video if changed => self.gop.forget_video(),
-                    FrameKind::Audio if changed => self.gop.forget_audio(),
-                    _ => {}
+                // Other headers tell how pictures look or where speakers stand: frames can be decoded with any of them.
+                if changed && frame.role == FrameRole::Header(HeaderKind::Sequence) {
+                    match frame.kind {
+                        FrameKind::Video => self.gop.forget_video(),
+                        FrameKind::Audio => self.gop.forget_audio(),
+                        FrameKind::Data => {}
+                    }
                 }
                 false
             }
@@ -285,6 +280,76 @@ impl Subscriber {
                 self.audio_open && self.wants_audio
             }
             (_, FrameKind::Data) => self.audio_open || self.video_open || !has_video,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::test_frames::{audio, delta, header, key};
+
+    struct Nobody;
+
+    impl Sink for Nobody {
+        fn deliver(&mut self, _: SubscriberId, _: &Frame, _: bool) -> Delivery {
+            Delivery::Queued
+        }
+        fn ended(&mut self, _: SubscriberId) {}
+        fn began(&mut self, _: SubscriberId) {}
+    }
+
+    fn stream(frames: &[Frame], limits: &CacheLimits) -> Stream {
+        let mut stream = Stream::default();
+        for frame in frames {
+            stream.frame(frame, limits, &mut Nobody);
+        }
+        stream
+    }
+
+    /// Coded video frames that one who joins is sent.
+    fn pictures(stream: &Stream, limits: &CacheLimits) -> usize {
+        stream.burst(JoinMode::Edge, limits).frames.iter().filter(|frame| is_coded_video(frame)).count()
+    }
+
+    #[test]
+    fn pictures_alone_are_probed_for_the_time_that_the_metadata_make_of_it() {
+        let limits = CacheLimits { probe_frames: 41, one_track_probe_ms: 5_000, ..CacheLimits::default() };
+        let group = [key(1_000), delta(1_040)];
+        let of_group = group.len() + 1;
+        for (rate, probed) in [(None, 41), (Some(5.0), 41), (Some(29.97), 150), (Some(f64::MAX), limits.gop_frames)] {
+            let mut stream = stream(&group, &limits);
+            stream.set_frame_rate(rate);
+            assert_eq!(pictures(&stream, &limits), probed + of_group, "{rate:?}");
+        }
+        let mut with_sound = stream(&[key(1_000), audio(1_010), delta(1_040)], &limits);
+        with_sound.set_frame_rate(Some(29.97));
+        assert_eq!(pictures(&with_sound, &limits), 41 + of_group);
+    }
+
+    #[test]
+    fn a_cache_of_fewer_frames_than_a_probe_eats_is_no_trouble() {
+        let limits = CacheLimits { probe_frames: 41, gop_frames: 12, ..CacheLimits::default() };
+        let mut stream = stream(&[key(1_000), delta(1_040)], &limits);
+        stream.set_frame_rate(Some(25.0));
+        assert_eq!(pictures(&stream, &limits), 41 + 3);
+    }
+
+    #[test]
+    fn colours_and_speakers_that_change_leave_the_past_of_use() {
+        let limits = CacheLimits::default();
+        let group = [key(1_000), audio(1_010), delta(1_040)];
+        for (kind, header_kind) in
+            [(FrameKind::Video, HeaderKind::ColorInfo), (FrameKind::Audio, HeaderKind::Multichannel)]
+        {
+            let mut stream = stream(&group, &limits);
+            for payload in [&b"first"[..], b"second"] {
+                let other = Frame { role: FrameRole::Header(header_kind), ..header(kind, b"") };
+                stream.frame(&Frame { payload: payload.into(), ..other }, &limits, &mut Nobody);
+            }
+            let burst = stream.burst(JoinMode::Gop, &limits);
+            assert_eq!(&burst.frames[0].payload[..], b"second");
+            assert_eq!(burst.frames[1..], group);
         }
     }
 }
