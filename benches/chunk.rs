@@ -14,8 +14,7 @@ const MESSAGES: [(u8, usize, usize); 3] =
 const CHUNK_SIZES: [usize; 2] = [128, 64 * 1024];
 /// What a server reads at once.
 const READ_BYTES: usize = 64 * 1024;
-const LIMITS: ChunkLimits =
-    ChunkLimits { message_bytes: 1 << 24, partial_bytes: 1 << 25, chunk_streams: 64 };
+const LIMITS: ChunkLimits = ChunkLimits { message_bytes: 1 << 24, partial_bytes: 1 << 25, chunk_streams: 64 };
 
 fn bodies() -> Vec<(u8, Vec<u8>)> {
     let repeat = |(type_id, len, count)| std::iter::repeat_n((type_id, vec![0x27; len]), count);

@@ -122,10 +122,7 @@ fn main() {
     group.sampling_mode(SamplingMode::Flat);
     for players in PLAYERS {
         let round = players as u64 * MESSAGES;
-        group.throughput(Throughput::ElementsAndBytes {
-            elements: round,
-            bytes: players as u64 * BYTES,
-        });
+        group.throughput(Throughput::ElementsAndBytes { elements: round, bytes: players as u64 * BYTES });
         // Made only if this bench is wanted at all, and once.
         let mut world = None;
         group.bench_function(players.to_string(), |bencher| {
