@@ -37,3 +37,30 @@ pub enum CloseReason {
     #[error("server shuts down")]
     ShuttingDown,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_reads_as_one_line_for_a_person() {
+        let table = [
+            (CloseReason::PeerClosed, "closed by peer"),
+            (CloseReason::Lost("broken pipe".to_owned()), "connection lost: broken pipe"),
+            (CloseReason::Session(SessionError::SetupTimeout(10_000)), "no publish or play within 10000 ms"),
+            (CloseReason::Session(SessionError::IdleTimeout(30_000)), "nothing arrived for 30000 ms"),
+            (CloseReason::Session(SessionError::TooManyStreams(32)), "more than 32 message streams"),
+            (CloseReason::Session(SessionError::TooManyAnswers(9)), "answers pile up beyond 9 bytes"),
+            (CloseReason::Session(SessionError::OutOfOrder("play")), "command play out of order"),
+            (CloseReason::Refused("too many streams".to_owned()), "refused: too many streams"),
+            (CloseReason::TakenOver, "silent, and replaced by a new publisher"),
+            (CloseReason::Stalled(10_000), "took nothing for 10000 ms"),
+            (CloseReason::QueueFull(9), "more than 9 bytes wait to be sent"),
+            (CloseReason::TooManyConnections, "too many connections"),
+            (CloseReason::ShuttingDown, "server shuts down"),
+        ];
+        for (reason, text) in table {
+            assert_eq!(reason.to_string(), text);
+        }
+    }
+}

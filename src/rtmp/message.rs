@@ -2,7 +2,7 @@
 //!
 //! Owns: message type ids and the bodies of control messages. Does not know chunks.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::wire::Reader;
 
@@ -67,6 +67,17 @@ pub struct Message {
     pub stream_id: u32,
     /// Body.
     pub payload: Bytes,
+}
+
+/// AMF3 messages begin with this byte and are then AMF0 (Enhanced RTMP v2, "Action Message Format").
+const AMF3_FORMAT: u8 = 0;
+
+/// The AMF0 values of a data message of type 18 or 15. Some peers leave the format byte of the latter out.
+pub(super) fn data_values(type_id: u8, mut payload: Bytes) -> Bytes {
+    if type_id == type_id::DATA_AMF3 && payload.first() == Some(&AMF3_FORMAT) {
+        payload.advance(1);
+    }
+    payload
 }
 
 /// A protocol control or user control message, its type id included (5.4 and 7.1.7).

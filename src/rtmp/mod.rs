@@ -6,6 +6,7 @@
 //! Every machine here has the same verbs: `handle_input(now, bytes)`, `handle_timeout(now)`, `poll_event()`,
 //! `poll_output()`, `poll_timeout()`. After each input or timeout, drain events and outputs to `None`.
 
+mod aggregate;
 pub mod amf0;
 pub mod amf3;
 pub mod chunk;

@@ -2,6 +2,7 @@
 
 use rtmpd::config::{AppConfig, EngineConfig, Takeover};
 use rtmpd::engine::CloseReason;
+use rtmpd::rtmp::amf0::Value;
 
 use crate::support::client::Client;
 use crate::support::media::Body::{Audio, AudioHeader, Delta, Key, VideoHeader};
@@ -72,6 +73,47 @@ fn a_connection_publishes_again_after_it_ended() {
     publisher.publish(&mut world, 1, "a");
     assert_eq!(player.said(&mut world), [&ended[..], &began[..]].concat());
     assert!(world.is_open(publisher.link) && world.is_open(player.link));
+}
+
+#[test]
+fn an_encoder_that_does_not_wait_for_publish_start_loses_nothing() {
+    let mut world = world();
+    let mut player = Client::playing(&mut world, "a");
+    let mut eager = Client::new(world.accept());
+    eager.put_connect("live");
+    eager.put_publish(1, "a");
+    eager.put_metadata(1, 0, "title");
+    for kind in [VideoHeader, AudioHeader, Key] {
+        eager.put_frame(1, 0, kind, &kind.with(b"x", 0));
+    }
+    // All in one packet; and a second one of that name gets no frame in.
+    let mut refused = Client::new(world.accept());
+    refused.outbox.clone_from(&eager.outbox);
+    eager.flush(&mut world);
+    refused.flush(&mut world);
+    assert_eq!(player.words(&mut world), ["metadata", "VideoHeader x 1000", "AudioHeader x 1000", "Key x 1000"]);
+    assert!(world.is_shut(refused.link) && world.is_open(eager.link));
+}
+
+#[test]
+fn the_next_publisher_may_begin_right_after_a_clean_end() {
+    let mut world = world();
+    let mut first = Client::publishing(&mut world, "a");
+    let mut player = Client::playing(&mut world, "a");
+    begin(&mut world, &mut first, 0);
+    player.words(&mut world);
+    // In the manner of OBS, with the next one before the socket of the first is closed; and no time goes by.
+    first.put_command(0, "FCUnpublish", Value::Null, &[Value::string("a")]);
+    first.put_delete_stream(1);
+    first.flush(&mut world);
+    let mut second = Client::publishing(&mut world, "a");
+    begin(&mut world, &mut second, 50_000);
+    world.hang_up(first.link);
+    second.frame(&mut world, 50_040, Delta, b"p");
+    assert_eq!(player.words(&mut world), ["VideoHeader vh 1001", "AudioHeader ah 1001", "Key k 1001", "Delta p 1041"]);
+    let ended = ["onStatus 1 NetStream.Play.UnpublishNotify", "StreamEof(1)"];
+    let began = ["StreamBegin(1)", "onStatus 1 NetStream.Play.PublishNotify"];
+    assert_eq!(player.said(&mut world), [ended, began].concat());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A client that writes what it is told and decodes what it reads.
 
 use bytes::BytesMut;
-use rtmpd::rtmp::amf0::{Value, ValueRef, write_value};
+use rtmpd::rtmp::amf0::{Value, ValueRef, read_values, write_value};
 use rtmpd::rtmp::chunk::{ChunkDecoder, ChunkLimits, encode_message};
 use rtmpd::rtmp::command::Command;
 use rtmpd::rtmp::message::{ControlMessage, Message, type_id};
@@ -209,17 +209,14 @@ impl Client {
     }
 
     fn take_message(&mut self, message: &Message) {
-        let is_media = matches!(message.type_id, type_id::AUDIO | type_id::VIDEO)
-            || message.type_id == type_id::DATA_AMF0
-                && message.payload.windows(10).any(|window| window == b"onMetaData");
-        if is_media {
+        if matches!(message.type_id, type_id::AUDIO | type_id::VIDEO | type_id::DATA_AMF0) {
             self.heard.push(Heard::Media(Seen {
                 message_stream: message.stream_id,
                 type_id: message.type_id,
                 timestamp: message.timestamp,
                 payload: message.payload.to_vec(),
             }));
-        } else if message.type_id != type_id::DATA_AMF0 {
+        } else {
             self.heard.push(Heard::Said(describe(message)));
         }
     }
@@ -281,7 +278,11 @@ impl Client {
 
 fn word(seen: &Seen) -> String {
     if seen.type_id == type_id::DATA_AMF0 {
-        return "metadata".to_owned();
+        let values = read_values(&seen.payload);
+        return match values.first().and_then(Value::as_str) {
+            Some("onMetaData") => "metadata".to_owned(),
+            handler => format!("{} {}", handler.unwrap_or("nameless"), seen.timestamp),
+        };
     }
     let Some((kind, rest)) = Body::parse(seen.type_id == type_id::VIDEO, &seen.payload) else {
         return format!("{} bytes", seen.payload.len());

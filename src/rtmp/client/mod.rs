@@ -15,11 +15,12 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 
 use self::requests::transaction_id;
+use super::aggregate;
 use super::amf0::{Value, ValueRef};
 use super::chunk::{self, ChunkDecoder, ChunkLimits};
 use super::command::Command;
 use super::handshake::ClientHandshake;
-use super::message::{ControlMessage, Message, UserControl, chunk_stream_id, type_id};
+use super::message::{ControlMessage, Message, UserControl, chunk_stream_id, data_values, type_id};
 use super::server::{SessionConfig, SessionError};
 
 /// What the client is there for.
@@ -51,7 +52,7 @@ pub struct ClientTarget {
 pub enum ClientEvent {
     /// `NetStream.Publish.Start` or `NetStream.Play.Start` arrived: media may flow. Comes once.
     Started,
-    /// An audio (8), video (9) or AMF0 data (18) message. Some servers send the first ones before
+    /// An audio (8), video (9) or AMF0 data (18) message, also one out of an aggregate. Some servers send the first ones before
     /// [`ClientEvent::Started`].
     Media(Message),
     /// An `onStatus` other than the one that starts, or `_error`. Not the `_error` by which some servers say that they
@@ -194,10 +195,12 @@ impl ClientSession {
 
     fn handle_message(&mut self, message: Message) {
         match message.type_id {
-            type_id::AUDIO | type_id::VIDEO | type_id::DATA_AMF0 => {
-                let expects_media = matches!(self.stage, Stage::Starting | Stage::Started);
-                if expects_media && self.target.role == ClientRole::Play {
-                    self.events.push_back(ClientEvent::Media(message));
+            type_id::AUDIO | type_id::VIDEO | type_id::DATA_AMF0 | type_id::DATA_AMF3 => self.handle_media(message),
+            type_id::AGGREGATE => {
+                let Message { chunk_stream_id, stream_id, .. } = message;
+                for part in aggregate::parts(message.timestamp, message.payload) {
+                    let aggregate::Part { type_id, timestamp, payload } = part;
+                    self.handle_media(Message { chunk_stream_id, timestamp, type_id, stream_id, payload });
                 }
             }
             type_id::COMMAND_AMF0 | type_id::COMMAND_AMF3 => {
@@ -207,6 +210,22 @@ impl ClientSession {
                 }
             }
             type_id => self.handle_control(ControlMessage::decode(type_id, &message.payload)),
+        }
+    }
+
+    /// Takes audio, video and data; an aggregate may hold anything.
+    fn handle_media(&mut self, mut message: Message) {
+        match message.type_id {
+            type_id::AUDIO | type_id::VIDEO => {}
+            type_id::DATA_AMF0 | type_id::DATA_AMF3 => {
+                message.payload = data_values(message.type_id, message.payload);
+                message.type_id = type_id::DATA_AMF0;
+            }
+            _ => return,
+        }
+        let expects_media = matches!(self.stage, Stage::Starting | Stage::Started);
+        if expects_media && self.target.role == ClientRole::Play {
+            self.events.push_back(ClientEvent::Media(message));
         }
     }
 

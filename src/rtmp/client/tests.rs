@@ -247,6 +247,23 @@ fn media_before_play_start_is_not_lost() {
 }
 
 #[test]
+fn aggregates_and_amf3_data_of_flash_media_server_are_understood() {
+    let mut script = Script::started(ClientRole::Play);
+    let tag = |type_id: u8, timestamp: u8, body: u8| [type_id, 0, 0, 1, 0, 0, timestamp, 0, 0, 0, 0, body, 0, 0, 0, 12];
+    script.message(type_id::AGGREGATE, &[tag(8, 5, b'a'), tag(20, 6, 0), tag(9, 7, b'v')].concat());
+    script.message(type_id::DATA_AMF3, &[0, 2, 0, 1, b'x']);
+    let media: Vec<(u8, Vec<u8>)> = script
+        .events()
+        .into_iter()
+        .map(|event| match event {
+            ClientEvent::Media(message) => (message.type_id, message.payload.to_vec()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(media, [(8, b"a".to_vec()), (9, b"v".to_vec()), (18, vec![2, 0, 1, b'x'])]);
+}
+
+#[test]
 fn publisher_ignores_media() {
     let mut script = Script::started(ClientRole::Publish);
     script.message(type_id::VIDEO, b"video");

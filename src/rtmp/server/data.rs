@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use bytes::{Buf, Bytes};
 
 use crate::rtmp::amf0;
-use crate::rtmp::message::type_id;
+use crate::rtmp::message::data_values;
 use crate::wire::Reader;
 
 /// What a data message of a publisher is.
@@ -32,15 +32,10 @@ const METADATA: &[u8] = b"onMetaData";
 /// Permission that a server gives its players; a publisher's is not theirs.
 const SAMPLE_ACCESS: &[u8] = b"|RtmpSampleAccess";
 
-/// AMF3 data messages begin with this byte and are then AMF0 (Enhanced RTMP v2, "Action Message Format").
-const AMF3_FORMAT: u8 = 0;
-
 /// Looks at the handler name of a message of type 18 or 15. Without a string at its head it is
 /// [`DataMessage::Nothing`].
-pub(super) fn classify(type_id: u8, mut payload: Bytes) -> DataMessage {
-    if type_id == type_id::DATA_AMF3 && payload.first() == Some(&AMF3_FORMAT) {
-        payload.advance(1);
-    }
+pub(super) fn classify(type_id: u8, payload: Bytes) -> DataMessage {
+    let mut payload = data_values(type_id, payload);
     let mut reader = Reader::new(&payload);
     let mut handler_start = payload.len();
     let mut handler = read_name(&mut reader);

@@ -47,7 +47,8 @@ pub enum Event {
     /// `connect` came and was answered.
     Connected(ConnectInfo),
     /// `publish`: answer with [`accept_publish`](super::ServerSession::accept_publish) or
-    /// [`reject`](super::ServerSession::reject), unless [`Event::Ended`] comes first. Until then its media is dropped.
+    /// [`reject`](super::ServerSession::reject), unless [`Event::Ended`] comes first. Some encoders send their headers
+    /// without waiting for the answer, so media may follow at once: it counts for nothing where the answer is no.
     Publish {
         /// Message stream.
         stream_id: u32,
@@ -64,7 +65,7 @@ pub enum Event {
         /// Canonical name.
         path: StreamPath,
     },
-    /// An audio message of an accepted publisher.
+    /// An audio message of a publisher.
     Audio {
         /// Message stream.
         stream_id: u32,
@@ -73,7 +74,7 @@ pub enum Event {
         /// FLV audio tag body; may be empty.
         payload: Bytes,
     },
-    /// A video message of an accepted publisher.
+    /// A video message of a publisher.
     Video {
         /// Message stream.
         stream_id: u32,
@@ -82,7 +83,7 @@ pub enum Event {
         /// FLV video tag body; may be empty.
         payload: Bytes,
     },
-    /// A data message of an accepted publisher, `@setDataFrame` taken off, as AMF0 bytes from the handler name on.
+    /// A data message of a publisher, `@setDataFrame` taken off, as AMF0 bytes from the handler name on.
     Data {
         /// Message stream.
         stream_id: u32,
@@ -93,7 +94,7 @@ pub enum Event {
         /// Whether the handler is `onMetaData`.
         is_metadata: bool,
     },
-    /// `@clearDataFrame` of an accepted publisher for `onMetaData`.
+    /// `@clearDataFrame` of a publisher for `onMetaData`.
     ClearMetadata {
         /// Message stream.
         stream_id: u32,

@@ -1,9 +1,10 @@
-//! Audio, video, data and aggregate messages of accepted publishers. Those of others are ignored.
+//! Audio, video, data and aggregate messages of publishers, accepted or asked. Those of others are ignored.
 
 use bytes::Bytes;
 
 use super::data::{self, DataMessage};
-use super::{Event, ServerSession, aggregate};
+use super::{Event, ServerSession};
+use crate::rtmp::aggregate;
 use crate::rtmp::message::{Message, type_id};
 
 impl ServerSession {

@@ -4,9 +4,8 @@
 //! connection. Does not know the hub: it asks its owner by events and is told the answer.
 //!
 //! Read it in this order: [`event`](Event), this file (input, time, what is drained), `connect`, `commands`,
-//! `owner` (the owner's answers), `media` with `data` and `aggregate`, `control`, `streams`, `answers`.
+//! `owner` (the owner's answers), `media` with `data`, `control`, `streams`, `answers`.
 
-mod aggregate;
 mod answers;
 mod commands;
 mod connect;

@@ -5,8 +5,7 @@ use super::{ServerSession, Trust};
 use crate::rtmp::message::UserControl;
 
 impl ServerSession {
-    /// `StreamBegin` and `NetStream.Publish.Start`; from here its media comes as events. Nothing where no `publish`
-    /// waits on `stream_id`.
+    /// `StreamBegin` and `NetStream.Publish.Start`. Nothing where no `publish` waits on `stream_id`.
     pub fn accept_publish(&mut self, stream_id: u32) {
         match self.streams.get_mut(stream_id) {
             Some(stream) if stream.role == Role::PublishAsked => stream.role = Role::Publishing,

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use super::peer::{Peer, message_bytes, text, values};
+use super::streams::publish_of;
 use crate::rtmp::amf0::Value;
 use crate::rtmp::message::type_id;
-use crate::rtmp::server::Event;
+use crate::rtmp::server::{Event, code};
 
 fn audio(timestamp: u32, payload: &'static [u8]) -> Event {
     Event::Audio { stream_id: 1, timestamp, payload: Bytes::from_static(payload) }
@@ -41,14 +42,17 @@ fn unknown_codecs_of_drones_are_passed_on_untouched() {
 }
 
 #[test]
-fn media_before_the_owner_accepts_is_dropped() {
+fn media_that_does_not_wait_for_publish_start_follows_the_question() {
     let mut peer = Peer::connected();
     peer.call(1, "publish", 0.0, [text("a")]);
     peer.message(type_id::VIDEO, 1, 0, &[0x17]);
-    assert_eq!(peer.events().len(), 1, "publish alone");
+    assert_eq!(peer.events(), [publish_of(1, "a"), video(0, &[0x17])]);
     peer.session.accept_publish(1);
     peer.message(type_id::VIDEO, 1, 40, &[0x27]);
     assert_eq!(peer.events(), [video(40, &[0x27])]);
+    peer.session.reject(1, code::PUBLISH_DENIED, "no");
+    peer.message(type_id::VIDEO, 1, 80, &[0x27]);
+    assert_eq!(peer.events(), [], "after a no");
 }
 
 #[test]
