@@ -44,7 +44,7 @@ pub struct SendQueue {
 }
 
 /// An empty queue keeps room for so many entries and gives the rest back.
-const KEPT_CAPACITY: usize = 16;
+const KEPT_CAPACITY: usize = 4;
 
 impl SendQueue {
     /// Appends the first bytes of a message.
