@@ -16,6 +16,8 @@ use rtmpd::rtmp::server::SessionConfig;
 
 const GOP_FRAMES: u32 = 60;
 const FRAME_MS: u32 = 33;
+/// Longer than any answer, shorter than a picture.
+const ANSWER_BYTES: usize = 4096;
 
 /// A client and its connection in the engine.
 struct Peer {
@@ -59,14 +61,14 @@ fn say(engine: &mut Engine, now: Instant, peer: &mut Peer) {
     }
 }
 
-/// What one write to whichever connection comes next would take.
+/// The next bytes for whichever connection has some: few, so that the client reads the answers and not the pictures.
 fn next_bytes(engine: &mut Engine, now: Instant) -> Option<Vec<u8>> {
     let id = engine.poll_transmit()?;
-    let mut slices = [IoSlice::new(&[]); 64];
-    let filled = engine.fill(id, &mut slices);
-    let bytes = slices.iter().take(filled).flat_map(|slice| slice.iter().copied()).collect();
-    let count = slices.iter().take(filled).map(|slice| slice.len()).sum();
-    if engine.advance(now, id, count) {
+    let mut slices = [IoSlice::new(&[]); 1];
+    engine.fill(id, &mut slices);
+    let [slice] = slices;
+    let bytes = slice.get(..slice.len().min(ANSWER_BYTES)).unwrap_or_default().to_vec();
+    if engine.advance(now, id, bytes.len()) {
         engine.send_later(id);
     }
     Some(bytes)

@@ -84,9 +84,8 @@ def run_load(server, arguments, options):
     return result
 
 
-def run_all(options, parts, starts, folder):
+def run_all(options, parts, starts, folder, results):
     """results[server][run] is a list with one entry for each round; `None` where it failed."""
-    results = {name: {} for name in starts}
     for number in range(options.rounds):
         print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
         for part in parts:
@@ -152,8 +151,12 @@ def main():
     unknown = [part for part in parts if part not in PARTS]
     if unknown or not starts:
         sys.exit(f"compare.sh: nothing like that: {', '.join(unknown) or options.servers}")
+    results = {name: {} for name in starts}
     with servers.folder() as folder:
-        results = run_all(options, parts, starts, folder)
+        try:
+            run_all(options, parts, starts, folder, results)
+        except KeyboardInterrupt:
+            print("interrupted; this is what there is:", file=sys.stderr)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(results, file)
