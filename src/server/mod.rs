@@ -57,13 +57,20 @@ pub struct Server {
     address: SocketAddr,
     engine: Engine,
     /// By connection id.
-    sockets: Vec<Option<TcpStream>>,
+    sockets: Vec<Option<Socket>>,
     scratch: Box<[u8]>,
-    /// Connections that used up their share of a turn and may have more to read.
+    /// Connections that used up their share of a turn and may have more to read, each once.
     unread: VecDeque<ConnectionId>,
     /// More may wait to be accepted.
     accept_at: Option<Instant>,
     shutdown_until: Option<Instant>,
+}
+
+/// One connection's socket.
+struct Socket {
+    stream: TcpStream,
+    /// Whether its connection stands in the list `unread`.
+    is_unread: bool,
 }
 
 impl Server {
@@ -157,7 +164,7 @@ impl Server {
                     self.engine.handle_writable(id);
                 }
                 if event.is_readable() || event.is_read_closed() || event.is_error() {
-                    self.read(now, id, event.is_read_closed() || event.is_error());
+                    self.read_once(now, id, event.is_read_closed() || event.is_error());
                 }
             }
         }
@@ -214,16 +221,27 @@ impl Server {
             self.sockets.resize_with(id.0 + 1, || None);
         }
         if let Some(slot) = self.sockets.get_mut(id.0) {
-            *slot = Some(stream);
+            *slot = Some(Socket { stream, is_unread: false });
         }
     }
 
     /// Goes on with connections that had more to read than one turn's share.
     fn read_on(&mut self, now: Instant) {
         for _ in 0..self.unread.len() {
-            if let Some(id) = self.unread.pop_front() {
-                self.read(now, id, true);
+            let Some(id) = self.unread.pop_front() else { return };
+            if let Some(Some(socket)) = self.sockets.get_mut(id.0) {
+                socket.is_unread = false;
             }
+            self.read(now, id, true);
+        }
+    }
+
+    /// Reads, unless the connection has had its share of this turn and is read on in the next one.
+    fn read_once(&mut self, now: Instant, id: ConnectionId, to_the_end: bool) {
+        if let Some(Some(socket)) = self.sockets.get(id.0)
+            && !socket.is_unread
+        {
+            self.read(now, id, to_the_end);
         }
     }
 
@@ -231,12 +249,12 @@ impl Server {
     fn read(&mut self, now: Instant, id: ConnectionId, to_the_end: bool) {
         let mut share = READ_BYTES_PER_TURN;
         loop {
-            let Some(Some(stream)) = self.sockets.get_mut(id.0) else { return };
-            match stream.read(&mut self.scratch) {
+            let Some(Some(socket)) = self.sockets.get_mut(id.0) else { return };
+            match socket.stream.read(&mut self.scratch) {
                 Ok(0) => return self.lose(now, id, CloseReason::PeerClosed),
                 Ok(count) => {
                     if !self.engine.is_settled(id) {
-                        sys::acknowledge_now(stream.as_fd());
+                        sys::acknowledge_now(socket.stream.as_fd());
                     }
                     let input = self.scratch.get(..count).unwrap_or_default();
                     self.engine.handle_input(now, id, input);
@@ -251,9 +269,17 @@ impl Server {
                 Err(error) => return self.lose(now, id, CloseReason::Lost(error.to_string())),
             }
             if share == 0 {
-                self.unread.push_back(id);
-                return;
+                return self.read_later(id);
             }
+        }
+    }
+
+    fn read_later(&mut self, id: ConnectionId) {
+        // What was read may have closed it.
+        if let Some(Some(socket)) = self.sockets.get_mut(id.0)
+            && !std::mem::replace(&mut socket.is_unread, true)
+        {
+            self.unread.push_back(id);
         }
     }
 
@@ -270,7 +296,7 @@ impl Server {
     fn write_to(&mut self, now: Instant, id: ConnectionId) -> usize {
         let mut written = 0;
         loop {
-            let Some(Some(stream)) = self.sockets.get_mut(id.0) else { return written };
+            let Some(Some(Socket { stream, .. })) = self.sockets.get_mut(id.0) else { return written };
             let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
             let filled = self.engine.fill(id, &mut slices);
             let result = match slices.get(..filled).unwrap_or_default() {
@@ -311,8 +337,9 @@ impl Server {
     fn drop_socket(&mut self, id: ConnectionId) {
         // Closing a descriptor takes it out of the poll; an event of this turn that still names it finds no socket, or
         // another one, for which a stray event is harmless.
-        if let Some(slot) = self.sockets.get_mut(id.0) {
-            *slot = None;
+        let socket = self.sockets.get_mut(id.0).and_then(Option::take);
+        if socket.is_some_and(|socket| socket.is_unread) {
+            self.unread.retain(|other| *other != id);
         }
     }
 
@@ -321,8 +348,8 @@ impl Server {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
                 Effect::ShutdownWrite(id) => {
-                    if let Some(Some(stream)) = self.sockets.get(id.0)
-                        && let Err(error) = stream.shutdown(Shutdown::Write)
+                    if let Some(Some(socket)) = self.sockets.get(id.0)
+                        && let Err(error) = socket.stream.shutdown(Shutdown::Write)
                     {
                         debug!("shutdown: {error}");
                     }
