@@ -63,6 +63,8 @@ pub struct Server {
     unread: VecDeque<ConnectionId>,
     /// More may wait to be accepted.
     accept_at: Option<Instant>,
+    /// The descriptors ran out, and since then there were always more peers than descriptors.
+    is_short_of_descriptors: bool,
     shutdown_until: Option<Instant>,
 }
 
@@ -101,6 +103,7 @@ impl Server {
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             unread: VecDeque::new(),
             accept_at: None,
+            is_short_of_descriptors: false,
             shutdown_until: None,
         })
     }
@@ -187,10 +190,12 @@ impl Server {
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
                 Ok((stream, peer)) => self.add(now, stream, peer),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.is_short_of_descriptors = false;
+                    return;
+                }
                 Err(error) if sys::is_out_of_descriptors(&error) => {
-                    warn!("cannot accept: {error}; trying again in {} ms", ACCEPT_BACKOFF.as_millis());
-                    self.accept_at = Some(now + ACCEPT_BACKOFF);
+                    self.accept_later(now, &error);
                     return;
                 }
                 // The peer gave up while it waited, or a signal came: there may be others behind it.
@@ -198,6 +203,15 @@ impl Server {
             }
         }
         self.accept_at = Some(now);
+    }
+
+    /// Others wait until a connection ends. The log is told once: this may go on for hours.
+    fn accept_later(&mut self, now: Instant, error: &io::Error) {
+        if !std::mem::replace(&mut self.is_short_of_descriptors, true) {
+            let count = self.engine.connection_count();
+            warn!("cannot accept more than {count} connections: {error}; others have to wait until one ends");
+        }
+        self.accept_at = Some(now + ACCEPT_BACKOFF);
     }
 
     fn add(&mut self, now: Instant, mut stream: TcpStream, peer: SocketAddr) {
