@@ -57,13 +57,22 @@ pub struct Server {
     address: SocketAddr,
     engine: Engine,
     /// By connection id.
-    sockets: Vec<Option<TcpStream>>,
+    sockets: Vec<Option<Socket>>,
     scratch: Box<[u8]>,
-    /// Connections that used up their share of a turn and may have more to read.
+    /// Connections that used up their share of a turn and may have more to read, each once.
     unread: VecDeque<ConnectionId>,
     /// More may wait to be accepted.
     accept_at: Option<Instant>,
+    /// The descriptors ran out, and since then there were always more peers than descriptors.
+    is_short_of_descriptors: bool,
     shutdown_until: Option<Instant>,
+}
+
+/// One connection's socket.
+struct Socket {
+    stream: TcpStream,
+    /// Whether its connection stands in the list `unread`.
+    is_unread: bool,
 }
 
 impl Server {
@@ -94,6 +103,7 @@ impl Server {
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             unread: VecDeque::new(),
             accept_at: None,
+            is_short_of_descriptors: false,
             shutdown_until: None,
         })
     }
@@ -157,7 +167,7 @@ impl Server {
                     self.engine.handle_writable(id);
                 }
                 if event.is_readable() || event.is_read_closed() || event.is_error() {
-                    self.read(now, id, event.is_read_closed() || event.is_error());
+                    self.read_once(now, id, event.is_read_closed() || event.is_error());
                 }
             }
         }
@@ -180,10 +190,12 @@ impl Server {
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
                 Ok((stream, peer)) => self.add(now, stream, peer),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.is_short_of_descriptors = false;
+                    return;
+                }
                 Err(error) if sys::is_out_of_descriptors(&error) => {
-                    warn!("cannot accept: {error}; trying again in {} ms", ACCEPT_BACKOFF.as_millis());
-                    self.accept_at = Some(now + ACCEPT_BACKOFF);
+                    self.accept_later(now, &error);
                     return;
                 }
                 // The peer gave up while it waited, or a signal came: there may be others behind it.
@@ -191,6 +203,15 @@ impl Server {
             }
         }
         self.accept_at = Some(now);
+    }
+
+    /// Others wait until a connection ends. The log is told once: this may go on for hours.
+    fn accept_later(&mut self, now: Instant, error: &io::Error) {
+        if !std::mem::replace(&mut self.is_short_of_descriptors, true) {
+            let count = self.engine.connection_count();
+            warn!("cannot accept more than {count} connections: {error}; others have to wait until one ends");
+        }
+        self.accept_at = Some(now + ACCEPT_BACKOFF);
     }
 
     fn add(&mut self, now: Instant, mut stream: TcpStream, peer: SocketAddr) {
@@ -214,16 +235,27 @@ impl Server {
             self.sockets.resize_with(id.0 + 1, || None);
         }
         if let Some(slot) = self.sockets.get_mut(id.0) {
-            *slot = Some(stream);
+            *slot = Some(Socket { stream, is_unread: false });
         }
     }
 
     /// Goes on with connections that had more to read than one turn's share.
     fn read_on(&mut self, now: Instant) {
         for _ in 0..self.unread.len() {
-            if let Some(id) = self.unread.pop_front() {
-                self.read(now, id, true);
+            let Some(id) = self.unread.pop_front() else { return };
+            if let Some(Some(socket)) = self.sockets.get_mut(id.0) {
+                socket.is_unread = false;
             }
+            self.read(now, id, true);
+        }
+    }
+
+    /// Reads, unless the connection has had its share of this turn and is read on in the next one.
+    fn read_once(&mut self, now: Instant, id: ConnectionId, to_the_end: bool) {
+        if let Some(Some(socket)) = self.sockets.get(id.0)
+            && !socket.is_unread
+        {
+            self.read(now, id, to_the_end);
         }
     }
 
@@ -231,12 +263,12 @@ impl Server {
     fn read(&mut self, now: Instant, id: ConnectionId, to_the_end: bool) {
         let mut share = READ_BYTES_PER_TURN;
         loop {
-            let Some(Some(stream)) = self.sockets.get_mut(id.0) else { return };
-            match stream.read(&mut self.scratch) {
+            let Some(Some(socket)) = self.sockets.get_mut(id.0) else { return };
+            match socket.stream.read(&mut self.scratch) {
                 Ok(0) => return self.lose(now, id, CloseReason::PeerClosed),
                 Ok(count) => {
                     if !self.engine.is_settled(id) {
-                        sys::acknowledge_now(stream.as_fd());
+                        sys::acknowledge_now(socket.stream.as_fd());
                     }
                     let input = self.scratch.get(..count).unwrap_or_default();
                     self.engine.handle_input(now, id, input);
@@ -251,9 +283,17 @@ impl Server {
                 Err(error) => return self.lose(now, id, CloseReason::Lost(error.to_string())),
             }
             if share == 0 {
-                self.unread.push_back(id);
-                return;
+                return self.read_later(id);
             }
+        }
+    }
+
+    fn read_later(&mut self, id: ConnectionId) {
+        // What was read may have closed it.
+        if let Some(Some(socket)) = self.sockets.get_mut(id.0)
+            && !std::mem::replace(&mut socket.is_unread, true)
+        {
+            self.unread.push_back(id);
         }
     }
 
@@ -270,7 +310,7 @@ impl Server {
     fn write_to(&mut self, now: Instant, id: ConnectionId) -> usize {
         let mut written = 0;
         loop {
-            let Some(Some(stream)) = self.sockets.get_mut(id.0) else { return written };
+            let Some(Some(Socket { stream, .. })) = self.sockets.get_mut(id.0) else { return written };
             let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
             let filled = self.engine.fill(id, &mut slices);
             let result = match slices.get(..filled).unwrap_or_default() {
@@ -311,8 +351,9 @@ impl Server {
     fn drop_socket(&mut self, id: ConnectionId) {
         // Closing a descriptor takes it out of the poll; an event of this turn that still names it finds no socket, or
         // another one, for which a stray event is harmless.
-        if let Some(slot) = self.sockets.get_mut(id.0) {
-            *slot = None;
+        let socket = self.sockets.get_mut(id.0).and_then(Option::take);
+        if socket.is_some_and(|socket| socket.is_unread) {
+            self.unread.retain(|other| *other != id);
         }
     }
 
@@ -321,8 +362,8 @@ impl Server {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
                 Effect::ShutdownWrite(id) => {
-                    if let Some(Some(stream)) = self.sockets.get(id.0)
-                        && let Err(error) = stream.shutdown(Shutdown::Write)
+                    if let Some(Some(socket)) = self.sockets.get(id.0)
+                        && let Err(error) = socket.stream.shutdown(Shutdown::Write)
                     {
                         debug!("shutdown: {error}");
                     }
