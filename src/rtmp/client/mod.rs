@@ -52,7 +52,7 @@ pub struct ClientTarget {
 pub enum ClientEvent {
     /// `NetStream.Publish.Start` or `NetStream.Play.Start` arrived: media may flow. Comes once.
     Started,
-    /// An audio (8), video (9) or AMF0 data (18) message, also one out of an aggregate. Some servers send the first ones before
+    /// An audio (8), video (9) or AMF0 data (18) message, also out of an aggregate. Some servers send the first before
     /// [`ClientEvent::Started`].
     Media(Message),
     /// An `onStatus` other than the one that starts, or `_error`. Not the `_error` by which some servers say that they

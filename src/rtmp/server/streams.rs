@@ -101,8 +101,8 @@ impl MessageStreams {
         self.list.iter().any(|stream| stream.role == Role::Publishing)
     }
 
-    /// The publisher, accepted or asked, to which media on message stream `id` belongs. Peers whose first chunk has a short
-    /// header leave the id out, which reads as 0: such media belongs to the only publisher there is.
+    /// The publisher, accepted or asked, to which media on message stream `id` belongs. Peers whose first chunk has a
+    /// short header leave the id out, which reads as 0: such media belongs to the only publisher there is.
     pub(super) fn publisher_of_media(&self, id: u32) -> Option<u32> {
         let publishes = |stream: &MessageStream| matches!(stream.role, Role::PublishAsked | Role::Publishing);
         let found = self.list.iter().find(|stream| stream.id == id);
