@@ -81,6 +81,12 @@ impl Connection {
         self.attachments.iter().find(|attachment| attachment.message_stream == message_stream).copied()
     }
 
+    pub(super) fn attach(&mut self, attachment: Attachment) {
+        // Nearly always there is one: no room for four.
+        self.attachments.reserve_exact(1);
+        self.attachments.push(attachment);
+    }
+
     pub(super) fn detach(&mut self, message_stream: u32) -> Option<Attachment> {
         let index = self.attachments.iter().position(|attachment| attachment.message_stream == message_stream)?;
         Some(self.attachments.swap_remove(index))

@@ -410,7 +410,7 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         match granted {
             Ok(grant) => {
-                connection.attachments.push(Attachment { message_stream, stream: grant.stream, role: Role::Publisher });
+                connection.attach(Attachment { message_stream, stream: grant.stream, role: Role::Publisher });
                 connection.session.accept_publish(message_stream);
                 let how = if grant.resumed { "publishes again" } else { "publishes" };
                 info!("{}: {how} {name}", connection.peer);
@@ -450,7 +450,7 @@ impl Engine {
             return;
         };
         let attachment = Attachment { message_stream, stream, role: Role::Subscriber { mode } };
-        connection.attachments.push(attachment);
+        connection.attach(attachment);
         connection.session.accept_play(message_stream);
         let waits = if self.hub.is_published(&name) { "plays" } else { "waits for" };
         info!("{}: {waits} {name}", connection.peer);

@@ -76,6 +76,8 @@ impl MessageStreams {
             }
             None => {
                 self.list.reserve_exact(1);
+                // Nearly always there is one: no room for four.
+                self.list.reserve_exact(1);
                 self.list.push(MessageStream { id, role: Role::Idle, name: None });
                 self.list.len() - 1
             }
