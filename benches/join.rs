@@ -65,7 +65,7 @@ fn say(engine: &mut Engine, now: Instant, peer: &mut Peer) {
 fn next_bytes(engine: &mut Engine, now: Instant) -> Option<Vec<u8>> {
     let id = engine.poll_transmit()?;
     let mut slices = [IoSlice::new(&[]); 1];
-    engine.fill(id, &mut slices);
+    engine.fill(id, usize::MAX, &mut slices);
     let [slice] = slices;
     let bytes = slice.get(..slice.len().min(ANSWER_BYTES)).unwrap_or_default().to_vec();
     if engine.advance(now, id, bytes.len()) {
@@ -80,7 +80,7 @@ fn drain(engine: &mut Engine, now: Instant) -> usize {
     while let Some(id) = engine.poll_transmit() {
         loop {
             let mut slices = [IoSlice::new(&[]); 64];
-            let filled = engine.fill(id, &mut slices);
+            let filled = engine.fill(id, usize::MAX, &mut slices);
             let count = slices.iter().take(filled).map(|slice| slice.len()).sum();
             total += count;
             if count == 0 || !engine.advance(now, id, count) {

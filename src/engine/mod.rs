@@ -16,6 +16,7 @@
 mod close;
 mod connection;
 mod deadlines;
+mod dirty;
 mod fanout;
 mod queue;
 
@@ -32,6 +33,7 @@ use slab::Slab;
 pub use self::close::CloseReason;
 use self::connection::{Attachment, Closing, Connection, Role};
 use self::deadlines::Deadlines;
+use self::dirty::DirtyList;
 use self::fanout::{FanOut, from_hub_id, hub_id, lane};
 use self::queue::Class;
 use crate::config::{EngineConfig, JoinMode};
@@ -53,21 +55,6 @@ pub enum Effect {
     ShutdownWrite(ConnectionId),
     /// Close the socket. The id is free from now on.
     Close(ConnectionId, CloseReason),
-}
-
-/// Connections with something to send, in the order in which it came.
-#[derive(Debug, Default)]
-struct DirtyList {
-    ids: VecDeque<ConnectionId>,
-}
-
-impl DirtyList {
-    fn mark(&mut self, id: ConnectionId, connection: &mut Connection) {
-        if !connection.dirty && !connection.blocked {
-            connection.dirty = true;
-            self.ids.push_back(id);
-        }
-    }
 }
 
 /// The server without its sockets.
@@ -174,8 +161,7 @@ impl Engine {
     /// Next connection with something to send.
     pub fn poll_transmit(&mut self) -> Option<ConnectionId> {
         loop {
-            let id = self.dirty.ids.pop_front()?;
-            // Its connection may be gone, and another one may have its id and its own place in the list.
+            let id = self.dirty.take()?;
             if let Some(connection) = self.connections.get_mut(id.0)
                 && std::mem::take(&mut connection.dirty)
             {
@@ -184,9 +170,15 @@ impl Engine {
         }
     }
 
-    /// Puts what is to be sent next into `slices`; says how many are filled, 0 where nothing waits.
-    pub fn fill<'a>(&'a self, id: ConnectionId, slices: &mut [IoSlice<'a>]) -> usize {
-        self.connections.get(id.0).map_or(0, |connection| connection.queue.fill(slices))
+    /// What is to be sent next, where that is one piece; `None` where several wait, or nothing. See [`Engine::fill`].
+    pub fn only_piece(&self, id: ConnectionId) -> Option<&[u8]> {
+        self.connections.get(id.0)?.queue.only_piece()
+    }
+
+    /// Puts what is to be sent next into `slices`, as far as it takes to have `bytes` bytes; says how many are filled,
+    /// 0 where nothing waits.
+    pub fn fill<'a>(&'a self, id: ConnectionId, bytes: usize, slices: &mut [IoSlice<'a>]) -> usize {
+        self.connections.get(id.0).map_or(0, |connection| connection.queue.fill(bytes, slices))
     }
 
     /// The kernel took `count` bytes. `true`: more waits.

@@ -92,12 +92,24 @@ impl SendQueue {
         self.entries.front().map_or(0, |entry| now_ms.wrapping_sub(entry.queued_ms))
     }
 
-    /// Puts the bytes to be sent next into `slices`; says how many slices are filled.
-    pub fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+    /// The bytes to be sent next, where they are one piece.
+    pub fn only_piece(&self) -> Option<&[u8]> {
+        let only = self.entries.front().filter(|_| self.entries.len() == 1)?;
+        only.bytes.get(self.sent..)
+    }
+
+    /// Puts the bytes to be sent next into `slices`, as far as it takes to have `bytes` bytes; says how many slices are
+    /// filled.
+    pub fn fill<'a>(&'a self, bytes: usize, slices: &mut [IoSlice<'a>]) -> usize {
         let mut sent = self.sent;
         let mut filled = 0;
+        let mut filled_bytes = 0;
         for (slice, entry) in slices.iter_mut().zip(&self.entries) {
+            if filled_bytes >= bytes {
+                break;
+            }
             *slice = IoSlice::new(entry.bytes.get(sent..).unwrap_or_default());
+            filled_bytes += slice.len();
             sent = 0;
             filled += 1;
         }
@@ -154,7 +166,7 @@ mod tests {
 
     fn all(queue: &SendQueue) -> Vec<u8> {
         let mut slices = [IoSlice::new(&[]); 16];
-        let filled = queue.fill(&mut slices);
+        let filled = queue.fill(usize::MAX, &mut slices);
         slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect()
     }
 
@@ -188,6 +200,19 @@ mod tests {
             assert_eq!(got, b"abcdefghi");
             assert_eq!(queue.len(), 0);
         }
+    }
+
+    #[test]
+    fn one_piece_goes_out_without_slices_and_several_no_further_than_asked() {
+        let mut queue = queue(&[(Class::Kept, &[b"ab", b"c"]), (Class::Media, &[b"def"])]);
+        assert_eq!(queue.only_piece(), None);
+        for (bytes, expected) in [(0, 0), (1, 1), (2, 1), (3, 2), (4, 3), (100, 3)] {
+            assert_eq!(queue.fill(bytes, &mut [IoSlice::new(&[]); 16]), expected, "{bytes} bytes");
+        }
+        queue.advance(4);
+        assert_eq!(queue.only_piece(), Some(&b"ef"[..]));
+        queue.advance(2);
+        assert_eq!(queue.only_piece(), None);
     }
 
     #[test]

@@ -37,8 +37,10 @@ pub struct Timeline {
     splice: Option<i64>,
     /// The present publisher's newest unwrapped timestamp, in either lane.
     raw: i64,
-    /// Where the stream stands: the highest timestamp given so far, and when.
-    head: Option<(i64, Instant)>,
+    /// Distance of two frames of the publisher before.
+    last_step_ms: Option<i64>,
+    /// Where the stream stands: the highest timestamp given so far.
+    head: Option<i64>,
     anomalies: u64,
 }
 
@@ -63,9 +65,8 @@ impl Timeline {
     /// A new publisher begins: its clock has nothing to do with the last one's.
     pub fn begin_publisher(&mut self) {
         self.splice = None;
-        for lane in &mut self.lanes {
-            lane.clock = None;
-        }
+        let clocks = self.lanes.iter_mut().filter_map(|lane| lane.clock.take());
+        self.last_step_ms = clocks.map(|clock| clock.step_ms).max().or(self.last_step_ms);
     }
 
     /// How often a timestamp had to be held or spliced.
@@ -92,21 +93,21 @@ impl Timeline {
         };
         let Lane { last_ms, clock } = lane.copied().unwrap_or_default();
         let placed = match (self.splice, self.head) {
-            (Some(newest), Some((head, _))) => {
+            (Some(newest), Some(head)) => {
                 let (raw, splice) = clock.map_or((self.raw, newest), |clock| (clock.raw, clock.splice));
                 let wanted = unwrap(raw, timestamp) + splice;
                 let lowest = last_ms.unwrap_or(head - LANES_APART_MS);
                 let is_plausible = (lowest..=head + LANES_APART_MS).contains(&wanted);
                 if is_plausible { wanted } else { last_ms.unwrap_or(head) }
             }
-            _ => self.first_position(now),
+            _ => self.first_position(),
         };
         placed.max(0).unsigned_abs()
     }
 
     /// Data is sparse and follows the others: it never moves the clock and never gets far ahead of it.
     fn place_data(&mut self, timestamp: u32) -> i64 {
-        let head = self.head.map_or(0, |(head, _)| head);
+        let head = self.head.unwrap_or(0);
         let wanted = self.splice.map_or(head, |splice| unwrap(self.raw, timestamp) + splice);
         let placed = wanted.min(head + FORWARD_TOLERANCE_MS).max(self.data_ms);
         self.data_ms = placed;
@@ -142,15 +143,15 @@ impl Timeline {
             *slot = lane;
         }
         self.raw = raw;
-        if self.head.is_none_or(|(head, _)| placed >= head) {
-            self.head = Some((placed, now));
+        if self.head.is_none_or(|head| placed >= head) {
+            self.head = Some(placed);
         }
         placed
     }
 
     fn choose_splice(&mut self, now: Instant, lane: &Lane, raw: i64) -> i64 {
         let Some(newest) = self.splice else {
-            let splice = self.first_position(now) - raw;
+            let splice = self.first_position() - raw;
             self.splice = Some(splice);
             return splice;
         };
@@ -169,17 +170,18 @@ impl Timeline {
         }
     }
 
-    /// Where a publisher's first frame goes: after everything before it, by as much as time went by.
-    fn first_position(&self, now: Instant) -> i64 {
+    /// Where a publisher's first frame goes: right behind everything before it. The time without a publisher is left
+    /// out: a player that ran dry stood still meanwhile, and would be late by as much ever after.
+    fn first_position(&self) -> i64 {
         match self.head {
-            Some((head, at)) => head + elapsed_ms(at, now).max(1),
+            Some(head) => head + self.last_step_ms.unwrap_or(DEFAULT_STEP_MS),
             None => START_MS,
         }
     }
 
     /// Whether `candidate` is a plausible next timestamp of `lane`.
     fn follows(&self, now: Instant, lane: &Lane, candidate: i64) -> bool {
-        let head = self.head.map_or(0, |(head, _)| head);
+        let head = self.head.unwrap_or(0);
         let (lowest, highest) = match (lane.clock, lane.last_ms) {
             (Some(clock), Some(last)) => {
                 (last - BACKWARD_TOLERANCE_MS, head.max(last + elapsed_ms(clock.at, now)) + FORWARD_TOLERANCE_MS)
@@ -193,7 +195,7 @@ impl Timeline {
     fn expected(&self, now: Instant, lane: &Lane) -> i64 {
         match (lane.clock, lane.last_ms) {
             (Some(clock), Some(last)) => last + elapsed_ms(clock.at, now).max(clock.step_ms),
-            _ => self.head.map_or(START_MS, |(head, _)| head),
+            _ => self.head.unwrap_or(START_MS),
         }
     }
 }
@@ -349,12 +351,12 @@ mod tests {
         rig.place(Video, 5_000);
         rig.timeline.begin_publisher();
         rig.wait(3_000);
-        assert_eq!(rig.place(Video, 77_000_000), 9_020);
-        assert_eq!(rig.place(Audio, 77_000_015), 9_035);
+        assert_eq!(rig.place(Video, 77_000_000), 6_040);
+        assert_eq!(rig.place(Audio, 77_000_015), 6_055);
         rig.timeline.begin_publisher();
         // At once, and its audio begins before its video.
-        assert_eq!(rig.place(Video, 100), 9_036);
-        assert_eq!(rig.place(Audio, 0), 9_035);
+        assert_eq!(rig.place(Video, 100), 6_075);
+        assert_eq!(rig.place(Audio, 0), 6_055);
     }
 
     #[test]

@@ -36,7 +36,7 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 /// Bytes that one connection may read in a turn.
 const READ_BYTES_PER_TURN: usize = 256 * 1024;
 /// Bytes that one connection may write in a turn.
-const WRITE_BYTES_PER_TURN: usize = 1024 * 1024;
+const WRITE_BYTES_PER_TURN: usize = 128 * 1024;
 /// Bytes that all connections may write before the loop looks for new input again.
 const TURN_WRITE_BYTES: usize = 4 * 1024 * 1024;
 /// Slices given to the kernel in one call.
@@ -311,12 +311,15 @@ impl Server {
         let mut written = 0;
         loop {
             let Some(Some(Socket { stream, .. })) = self.sockets.get_mut(id.0) else { return written };
-            let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
-            let filled = self.engine.fill(id, &mut slices);
-            let result = match slices.get(..filled).unwrap_or_default() {
-                [] => return written,
-                [only] => stream.write(only),
-                several => stream.write_vectored(several),
+            let result = match self.engine.only_piece(id) {
+                Some(piece) => stream.write(piece),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+                    match self.engine.fill(id, WRITE_BYTES_PER_TURN - written, &mut slices) {
+                        0 => return written,
+                        filled => stream.write_vectored(slices.get(..filled).unwrap_or_default()),
+                    }
+                }
             };
             match result {
                 Ok(count) => {

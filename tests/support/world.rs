@@ -196,7 +196,7 @@ impl World {
         loop {
             let link = self.links.get_mut(&link_id).expect("a socket for each connection");
             let mut slices = [IoSlice::new(&[]); SLICES];
-            let filled = self.engine.fill(id, &mut slices);
+            let filled = self.engine.fill(id, usize::MAX, &mut slices);
             if filled == 0 {
                 return;
             }

@@ -1,0 +1,48 @@
+//! Which connections have something to send.
+//!
+//! Owns: the order in which they are written to. Little goes before much: while a key frame or a join goes out to
+//! many, another stream's sound does not wait behind it. Does not know what is to be sent.
+
+use std::collections::VecDeque;
+
+use super::ConnectionId;
+use super::connection::Connection;
+
+/// Connections with no more than this to send go first.
+const LITTLE_BYTES: usize = 16 * 1024;
+/// One in so many is taken from those with much to send, so that they go on whatever the others do.
+const TURN_OF_MUCH: u32 = 8;
+
+/// Connections with something to send, each once.
+#[derive(Debug, Default)]
+pub(super) struct DirtyList {
+    little: VecDeque<ConnectionId>,
+    much: VecDeque<ConnectionId>,
+    taken: u32,
+}
+
+impl DirtyList {
+    /// Adds `connection`, unless it stands there already or waits for its socket.
+    pub(super) fn mark(&mut self, id: ConnectionId, connection: &mut Connection) {
+        if connection.dirty || connection.blocked {
+            return;
+        }
+        connection.dirty = true;
+        if connection.queue.len() <= LITTLE_BYTES {
+            self.little.push_back(id);
+        } else {
+            self.much.push_back(id);
+        }
+    }
+
+    /// Takes the next one. Its connection may be gone, and another one may have its id and its own place here.
+    pub(super) fn take(&mut self) -> Option<ConnectionId> {
+        self.taken = self.taken.wrapping_add(1);
+        let (first, second) = if self.taken.is_multiple_of(TURN_OF_MUCH) {
+            (&mut self.much, &mut self.little)
+        } else {
+            (&mut self.little, &mut self.much)
+        };
+        first.pop_front().or_else(|| second.pop_front())
+    }
+}
