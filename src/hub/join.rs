@@ -107,10 +107,12 @@ fn sound(gop: &GopCache, start_ms: u64, edge_ms: u64, heard_ms: Option<u64>) -> 
     if newest.is_empty() {
         newest.extend(gop.last_audio());
     }
+    // Where sound comes later than its pictures, live sound stands before the edge: none of this may pass it.
+    let newest_ms = gop.last_audio().map_or(edge_ms, |audio| audio.timestamp_ms);
     let oldest_first = newest.into_iter().rev().filter(is_fresh);
     oldest_first
         .zip((start_ms..).step_by(AUDIO_STEP_MS))
-        .map(|(audio, timestamp_ms)| Frame { timestamp_ms, ..audio.clone() })
+        .map(|(audio, timestamp_ms)| Frame { timestamp_ms: timestamp_ms.min(newest_ms), ..audio.clone() })
         .collect()
 }
 
@@ -244,8 +246,8 @@ mod tests {
         let burst = burst(JoinMode::Edge, 6, &all_headers(), &filled(&group(10_000, 9)), &limits(), None);
         let payloads: Vec<&[u8]> = burst.frames.iter().take(3).map(|frame| &frame.payload[..]).collect();
         assert_eq!(payloads, [b"m", b"v", b"a"]);
-        assert_eq!(burst.frames[0].timestamp_ms, 10_344, "no later than anything that follows");
-        assert_eq!((burst.frames[3].kind, burst.frames[3].timestamp_ms), (FrameKind::Audio, 10_344));
+        assert_eq!(burst.frames[0].timestamp_ms, 10_340, "no later than anything that follows");
+        assert_eq!((burst.frames[3].kind, burst.frames[3].timestamp_ms), (FrameKind::Audio, 10_340));
         assert_eq!(burst.frames.iter().filter(|frame| frame.kind == FrameKind::Audio && frame.is_coded()).count(), 1);
     }
 
@@ -254,9 +256,18 @@ mod tests {
         let burst = burst(JoinMode::Edge, 6, &Headers::default(), &filled(&group(10_000, 300)), &limits(), None);
         let sound = burst.frames.iter().filter(|frame| frame.kind == FrameKind::Audio);
         let times: Vec<u64> = sound.map(|frame| frame.timestamp_ms).collect();
-        assert_eq!(times, [21_693, 21_768, 21_843, 21_918, 21_993]);
+        assert_eq!(times, [21_693, 21_768, 21_843, 21_918, 21_980], "the last at its true time");
         assert!(burst.frames.is_sorted_by_key(|frame| frame.timestamp_ms));
         assert_eq!(burst.frames.last().map(|frame| frame.timestamp_ms), Some(22_000));
+    }
+
+    #[test]
+    fn sound_that_comes_later_than_its_pictures_is_not_moved_past_what_follows() {
+        let cache = filled(&[key(10_000), audio(9_900), delta(10_040), audio(9_940)]);
+        let burst = burst(JoinMode::Edge, 6, &Headers::default(), &cache, &limits(), None);
+        let sound = burst.frames.iter().filter(|frame| frame.kind == FrameKind::Audio);
+        assert_eq!(sound.map(|frame| frame.timestamp_ms).collect::<Vec<u64>>(), [9_940]);
+        assert!(burst.frames.is_sorted_by_key(|frame| frame.timestamp_ms));
     }
 
     #[test]
