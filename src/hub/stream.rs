@@ -129,7 +129,11 @@ impl Stream {
     }
 
     pub(super) fn burst(&self, mode: JoinMode, limits: &CacheLimits) -> Burst {
-        join::burst(mode, self.probe_frames(limits), &self.headers, &self.gop, limits)
+        self.burst_after(None, mode, limits)
+    }
+
+    fn burst_after(&self, heard_ms: Option<u64>, mode: JoinMode, limits: &CacheLimits) -> Burst {
+        join::burst(mode, self.probe_frames(limits), &self.headers, &self.gop, limits, heard_ms)
     }
 
     /// How many pictures a player may look at before it plays. ffmpeg knows that it has seen every track once there are
@@ -173,7 +177,7 @@ impl Stream {
     /// What a paused subscriber is to be sent to go on: as for one who joins, unless that would take it back in time.
     pub(super) fn resume(&mut self, id: SubscriberId, mode: JoinMode, limits: &CacheLimits) -> Option<Burst> {
         let paused_at_ms = self.subscriber(id)?.paused_at_ms.take()?;
-        let burst = self.burst(mode, limits);
+        let burst = self.burst_after(Some(paused_at_ms), mode, limits);
         let goes_back = burst.start_ms().is_some_and(|start_ms| start_ms <= paused_at_ms);
         Some(if goes_back { self.burst(JoinMode::Key, limits) } else { burst })
     }
@@ -351,5 +355,20 @@ mod tests {
             assert_eq!(&burst.frames[0].payload[..], b"second");
             assert_eq!(burst.frames[1..], group);
         }
+    }
+
+    #[test]
+    fn sound_from_before_a_pause_is_not_heard_again() {
+        let limits = CacheLimits::default();
+        let mut stream = stream(&[audio(1_000)], &limits);
+        stream.subscribe(SubscriberId(1));
+        stream.set_paused(SubscriberId(1));
+        for frame in [key(1_500), delta(1_540)] {
+            stream.frame(&frame, &limits, &mut Nobody);
+        }
+        let has_sound = |burst: &Burst| burst.frames.iter().any(|frame| frame.kind == FrameKind::Audio);
+        assert!(has_sound(&stream.burst(JoinMode::Edge, &limits)), "for one who joins");
+        let burst = stream.resume(SubscriberId(1), JoinMode::Edge, &limits).expect("was paused");
+        assert!(burst.has_picture && !has_sound(&burst));
     }
 }
