@@ -74,7 +74,7 @@ pub fn burst(
 
 fn edge_frames(gop: &GopCache, probe_frames: usize, probe_bytes: usize, heard_ms: Option<u64>) -> Vec<Frame> {
     let group: Vec<&Frame> = gop.current().iter().filter(|frame| is_coded_video(frame)).collect();
-    let Some(edge_ms) = group.last().map(|frame| frame.timestamp_ms) else {
+    let Some(edge_ms) = live_edge_ms(&group) else {
         // No pictures: sound alone needs no past.
         return Vec::new();
     };
@@ -95,6 +95,20 @@ fn edge_frames(gop: &GopCache, probe_frames: usize, probe_bytes: usize, heard_ms
     // Stable: sound goes before the picture of its time, pictures keep their order.
     frames.sort_by_key(|frame| frame.timestamp_ms);
     frames
+}
+
+/// Time of the newest picture; of several tracks, of the one that is furthest behind: none may be sent ahead of what
+/// follows.
+fn live_edge_ms(group: &[&Frame]) -> Option<u64> {
+    let mut newest: Vec<(u8, u64)> = Vec::new();
+    for frame in group {
+        let (track, timestamp_ms) = (frame.tracks.lowest(), frame.timestamp_ms);
+        match newest.iter_mut().find(|(known, _)| *known == track) {
+            Some((_, newest_ms)) => *newest_ms = timestamp_ms,
+            None => newest.push((track, timestamp_ms)),
+        }
+    }
+    newest.into_iter().map(|(_, timestamp_ms)| timestamp_ms).min()
 }
 
 /// The newest audio frames, so far apart that a player takes what is between them for jitter. Played, they take less

@@ -205,12 +205,13 @@ impl Stream {
 
     /// Puts the timestamp of a publisher's frame on the stream's timeline.
     pub(super) fn place(&mut self, now: Instant, incoming: &IncomingFrame) -> u64 {
-        let IncomingFrame { kind, timestamp, .. } = *incoming;
+        let IncomingFrame { kind, tracks, timestamp, .. } = *incoming;
+        let lane = (kind, tracks.lowest());
         let is_played = matches!(incoming.role, FrameRole::Key | FrameRole::Delta | FrameRole::Disposable);
         if is_played || kind == FrameKind::Data {
-            self.timeline.place(now, kind, timestamp)
+            self.timeline.place(now, lane, timestamp)
         } else {
-            self.timeline.place_uncoded(now, kind, timestamp)
+            self.timeline.place_uncoded(lane, timestamp)
         }
     }
 

@@ -29,13 +29,13 @@ const MAX_STEP_MS: i64 = 100;
 /// Timestamps of one stream.
 #[derive(Debug, Default)]
 pub struct Timeline {
-    /// Audio and video.
-    lanes: [Lane; 2],
+    /// One for audio and one for video, and one for each further track of them.
+    lanes: Vec<(LaneName, Lane)>,
     /// Last timestamp given to data.
     data_ms: i64,
     /// The newest splice of the present publisher; `None` before its first frame.
     splice: Option<i64>,
-    /// The present publisher's newest unwrapped timestamp, in either lane.
+    /// The present publisher's newest unwrapped timestamp, in any lane.
     raw: i64,
     /// Distance of two frames of the publisher before.
     last_step_ms: Option<i64>,
@@ -43,6 +43,12 @@ pub struct Timeline {
     head: Option<i64>,
     anomalies: u64,
 }
+
+/// Kind and track: tracks of one publisher need not come in the order of their times.
+pub type LaneName = (FrameKind, u8);
+
+/// Tracks beyond this share a lane; each message may name another one.
+const MAX_LANES: usize = 32;
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Lane {
@@ -65,7 +71,7 @@ impl Timeline {
     /// A new publisher begins: its clock has nothing to do with the last one's.
     pub fn begin_publisher(&mut self) {
         self.splice = None;
-        let clocks = self.lanes.iter_mut().filter_map(|lane| lane.clock.take());
+        let clocks = self.lanes.iter_mut().filter_map(|(_, lane)| lane.clock.take());
         self.last_step_ms = clocks.map(|clock| clock.step_ms).max().or(self.last_step_ms);
     }
 
@@ -75,23 +81,34 @@ impl Timeline {
     }
 
     /// Puts a timestamp of the present publisher (milliseconds, wrapping at 2^32) on the timeline.
-    pub fn place(&mut self, now: Instant, kind: FrameKind, timestamp: u32) -> u64 {
-        let placed = match kind {
-            FrameKind::Audio => self.place_media(now, 0, timestamp),
-            FrameKind::Video => self.place_media(now, 1, timestamp),
+    pub fn place(&mut self, now: Instant, name: LaneName, timestamp: u32) -> u64 {
+        let placed = match name.0 {
+            FrameKind::Audio | FrameKind::Video => self.place_media(now, name, timestamp),
             FrameKind::Data => self.place_data(timestamp),
         };
         placed.unsigned_abs()
     }
 
+    fn lane(&self, name: LaneName) -> Option<usize> {
+        self.lanes.iter().position(|(known, _)| *known == name)
+    }
+
+    fn lane_or_new(&mut self, name: LaneName) -> usize {
+        if let Some(index) = self.lane(name) {
+            return index;
+        }
+        if self.lanes.len() < MAX_LANES {
+            self.lanes.push((name, Lane::default()));
+            return self.lanes.len() - 1;
+        }
+        self.lanes.iter().position(|((kind, _), _)| *kind == name.0).unwrap_or(0)
+    }
+
     /// Puts a frame that is not played, a header for example, on the timeline. Some publishers send those always at 0:
     /// it never moves the clock, and where its timestamp says nothing useful it stands beside its lane's last frame.
-    pub fn place_uncoded(&self, now: Instant, kind: FrameKind, timestamp: u32) -> u64 {
-        let lane = match kind {
-            FrameKind::Audio => self.lanes.first(),
-            FrameKind::Video | FrameKind::Data => self.lanes.last(),
-        };
-        let Lane { last_ms, clock } = lane.copied().unwrap_or_default();
+    pub fn place_uncoded(&self, name: LaneName, timestamp: u32) -> u64 {
+        let lane = self.lane(name).and_then(|index| self.lanes.get(index)).map(|(_, lane)| *lane);
+        let Lane { last_ms, clock } = lane.unwrap_or_default();
         let placed = match (self.splice, self.head) {
             (Some(newest), Some(head)) => {
                 let (raw, splice) = clock.map_or((self.raw, newest), |clock| (clock.raw, clock.splice));
@@ -114,8 +131,9 @@ impl Timeline {
         placed
     }
 
-    fn place_media(&mut self, now: Instant, index: usize, timestamp: u32) -> i64 {
-        let Some(mut lane) = self.lanes.get(index).copied() else { return 0 };
+    fn place_media(&mut self, now: Instant, name: LaneName, timestamp: u32) -> i64 {
+        let index = self.lane_or_new(name);
+        let mut lane = self.lanes.get(index).map(|(_, lane)| *lane).unwrap_or_default();
         let raw = match self.splice {
             None => i64::from(timestamp),
             Some(_) => unwrap(lane.clock.map_or(self.raw, |clock| clock.raw), timestamp),
@@ -139,7 +157,7 @@ impl Timeline {
         };
         lane.clock = Some(LaneClock { raw, splice, at, step_ms });
         lane.last_ms = Some(placed);
-        if let Some(slot) = self.lanes.get_mut(index) {
+        if let Some((_, slot)) = self.lanes.get_mut(index) {
             *slot = lane;
         }
         self.raw = raw;
@@ -233,7 +251,7 @@ mod tests {
         }
 
         fn place(&mut self, kind: FrameKind, timestamp: u32) -> u64 {
-            self.timeline.place(self.now, kind, timestamp)
+            self.timeline.place(self.now, (kind, 0), timestamp)
         }
     }
 
@@ -322,6 +340,28 @@ mod tests {
         }
         assert!(last > 15_000, "time must go on, stands at {last}");
         assert!(rig.timeline.anomalies() > 0);
+    }
+
+    #[test]
+    fn tracks_of_one_kind_that_stand_apart_keep_their_distance() {
+        let mut rig = Rig::new();
+        for step in 0..250_u32 {
+            rig.wait(40);
+            assert_eq!(rig.timeline.place(rig.now, (Video, 0), 5_000 + step * 40), u64::from(step) * 40 + 1_000);
+            let behind = rig.timeline.place(rig.now, (Video, 1), 5_000 + step * 40 - 900);
+            assert_eq!(behind, u64::from(step) * 40 + 100);
+        }
+        assert_eq!(rig.timeline.anomalies(), 0);
+    }
+
+    #[test]
+    fn no_more_lanes_are_kept_than_the_limit() {
+        let mut rig = Rig::new();
+        for track in 0..=255 {
+            rig.timeline.place(rig.now, (Audio, track), 0);
+            rig.timeline.place(rig.now, (Video, track), 0);
+        }
+        assert_eq!(rig.timeline.lanes.len(), MAX_LANES);
     }
 
     #[test]

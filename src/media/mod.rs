@@ -70,6 +70,16 @@ impl TrackSet {
         word >> (track % 128) & 1 == 1
     }
 
+    /// The lowest of them; 0 where there is none.
+    pub const fn lowest(self) -> u8 {
+        let [low, high] = self.0;
+        match (low, high) {
+            (0, 0) => 0,
+            (0, high) => 128 + high.trailing_zeros() as u8,
+            (low, _) => low.trailing_zeros() as u8,
+        }
+    }
+
     /// Whether there is none.
     pub const fn is_empty(self) -> bool {
         let [low, high] = self.0;
@@ -119,8 +129,9 @@ mod tests {
     fn a_track_set_holds_any_track_id() {
         let mut tracks = TrackSet::EMPTY;
         assert!(tracks.is_empty());
-        for track in [0, 1, 127, 128, 255] {
+        for track in [255, 128, 127, 1, 0] {
             tracks.insert(track);
+            assert_eq!(tracks.lowest(), track);
         }
         let held: Vec<u8> = (0..=255).filter(|&track| tracks.contains(track)).collect();
         assert_eq!(held, [0, 1, 127, 128, 255]);
