@@ -187,11 +187,11 @@ impl Engine {
         connection.queue.advance(count);
         connection.bytes_out += count as u64;
         connection.progress_at = now;
-        if connection.queue.is_empty() && connection.closing.is_some() {
+        let is_empty = connection.queue.is_empty();
+        if is_empty && connection.closing.is_some() {
             self.finish(id);
-            return false;
         }
-        !self.connections.get(id.0).is_none_or(|connection| connection.queue.is_empty())
+        !is_empty
     }
 
     /// The kernel takes no more now; [`Engine::handle_writable`] ends this.

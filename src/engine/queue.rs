@@ -43,8 +43,9 @@ pub struct SendQueue {
     kept_bytes: usize,
 }
 
-/// An empty queue keeps room for so many entries and gives the rest back.
-const KEPT_CAPACITY: usize = 4;
+/// An empty queue keeps room for so many entries and gives the rest back: one frame a turn is the rule, audio and video
+/// in one turn are not rare.
+const KEPT_CAPACITY: usize = 2;
 
 impl SendQueue {
     /// Appends the first bytes of a message.
@@ -59,6 +60,9 @@ impl SendQueue {
 
     fn push_entry(&mut self, entry: Entry) {
         if !entry.bytes.is_empty() {
+            if self.entries.capacity() == 0 {
+                self.entries.reserve_exact(KEPT_CAPACITY);
+            }
             self.bytes += entry.bytes.len();
             if entry.class == Class::Kept {
                 self.kept_bytes += entry.bytes.len();

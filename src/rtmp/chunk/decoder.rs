@@ -234,6 +234,8 @@ impl ChunkDecoder {
             return Err(ChunkError::TooManyChunkStreams { limit: self.limits.chunk_streams });
         }
         let stream_id = last.map_or(0, |stream| stream.stream_id);
+        // Two or three are the rule: no room for more than there are.
+        self.streams.reserve_exact(1);
         self.streams.push(ChunkStream { id, stream_id, ..ChunkStream::default() });
         Ok(self.streams.len() - 1)
     }
