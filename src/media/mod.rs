@@ -1,6 +1,8 @@
 //! What travels through the server: [`Frame`].
 //!
-//! Owns: the unit that publishers give and subscribers get. Does not know how a container or a protocol writes it.
+//! Owns: the unit that publishers give and subscribers get, and what stands inside codecs. Does not know how a container or a protocol writes it.
+
+pub mod codec;
 
 use bytes::Bytes;
 

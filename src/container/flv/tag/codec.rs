@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::media::FrameKind;
+use crate::media::codec::CodecId;
 
 /// A codec as the tag names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,6 +27,16 @@ impl Codec {
     pub const CLASSIC_AV1: Codec = Codec::Classic(13);
     /// Classic audio: AAC.
     pub const AAC: Codec = Codec::Classic(10);
+
+    /// Which codec that is. The numbers of classic codecs mean one thing in audio and another in video.
+    pub const fn id(self, kind: FrameKind) -> CodecId {
+        match (self, kind) {
+            (Codec::Classic(id), FrameKind::Audio) => classic_audio_id(id),
+            (Codec::Classic(id), _) => classic_video_id(id),
+            (Codec::FourCc(four_cc), _) => four_cc_id(&four_cc),
+            (Codec::Unknown, _) => CodecId::Other,
+        }
+    }
 
     /// The codec's usual name, for logs. The numbers of classic codecs mean one thing in audio and another in video.
     pub const fn name(self, kind: FrameKind) -> CodecName {
@@ -54,6 +65,40 @@ impl fmt::Display for CodecName {
             (None, Codec::FourCc(four_cc)) => write!(f, "codec '{}'", four_cc.escape_ascii()),
             (None, Codec::Unknown) => Ok(()),
         }
+    }
+}
+
+const fn classic_audio_id(id: u8) -> CodecId {
+    match id {
+        2 | 14 => CodecId::Mp3,
+        10 => CodecId::Aac,
+        _ => CodecId::Other,
+    }
+}
+
+const fn classic_video_id(id: u8) -> CodecId {
+    match id {
+        7 => CodecId::Avc,
+        12 => CodecId::Hevc,
+        13 => CodecId::Av1,
+        _ => CodecId::Other,
+    }
+}
+
+const fn four_cc_id(four_cc: &[u8; 4]) -> CodecId {
+    match four_cc {
+        b"avc1" => CodecId::Avc,
+        b"hvc1" => CodecId::Hevc,
+        b"av01" => CodecId::Av1,
+        b"vp08" => CodecId::Vp8,
+        b"vp09" => CodecId::Vp9,
+        b"mp4a" => CodecId::Aac,
+        b"Opus" => CodecId::Opus,
+        b"fLaC" => CodecId::Flac,
+        b".mp3" => CodecId::Mp3,
+        b"ac-3" => CodecId::Ac3,
+        b"ec-3" => CodecId::Eac3,
+        _ => CodecId::Other,
     }
 }
 

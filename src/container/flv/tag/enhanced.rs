@@ -7,21 +7,21 @@ use crate::media::TrackSet;
 use crate::wire::{Incomplete, Reader};
 
 /// `SequenceStart`, audio and video.
-pub(super) const SEQUENCE_START: u8 = 0;
+pub(in crate::container::flv) const SEQUENCE_START: u8 = 0;
 /// `CodedFrames`, audio and video.
-pub(super) const CODED_FRAMES: u8 = 1;
+pub(in crate::container::flv) const CODED_FRAMES: u8 = 1;
 /// `CodedFramesX`, video.
-pub(super) const CODED_FRAMES_X: u8 = 3;
+pub(in crate::container::flv) const CODED_FRAMES_X: u8 = 3;
 /// `Metadata`, video.
-pub(super) const METADATA: u8 = 4;
+pub(in crate::container::flv) const METADATA: u8 = 4;
 /// `MultichannelConfig`, audio.
-pub(super) const MULTICHANNEL_CONFIG: u8 = 4;
+pub(in crate::container::flv) const MULTICHANNEL_CONFIG: u8 = 4;
 /// `MPEG2TSSequenceStart`, video.
-pub(super) const MPEG2TS_SEQUENCE_START: u8 = 5;
+pub(in crate::container::flv) const MPEG2TS_SEQUENCE_START: u8 = 5;
 /// `Multitrack` of audio.
-pub(super) const AUDIO_MULTITRACK: u8 = 5;
+pub(in crate::container::flv) const AUDIO_MULTITRACK: u8 = 5;
 /// `Multitrack` of video.
-pub(super) const VIDEO_MULTITRACK: u8 = 6;
+pub(in crate::container::flv) const VIDEO_MULTITRACK: u8 = 6;
 /// `ModEx`, audio and video.
 const MOD_EX: u8 = 7;
 
@@ -40,13 +40,13 @@ enum Layout {
 
 /// An enhanced header up to its first track.
 #[derive(Debug, Clone)]
-pub(super) struct ExHeader<'a> {
+pub(in crate::container::flv) struct ExHeader<'a> {
     /// Packet type before `Multitrack` was looked into.
-    pub(super) outer_packet_type: u8,
+    pub(in crate::container::flv) outer_packet_type: u8,
     /// Packet type of the tracks.
-    pub(super) packet_type: u8,
+    pub(in crate::container::flv) packet_type: u8,
     /// Offset of the byte whose low four bits are `packet_type`.
-    pub(super) packet_type_at: usize,
+    pub(in crate::container::flv) packet_type_at: usize,
     layout: Layout,
     tracks: Tracks<'a>,
 }
@@ -54,7 +54,7 @@ pub(super) struct ExHeader<'a> {
 impl<'a> ExHeader<'a> {
     /// Reads from the first byte of a tag body on, which must be an enhanced one; `multitrack` is the packet type that
     /// stands for multitrack. [`Incomplete`] also where a multitrack type is not defined.
-    pub(super) fn decode(body: &'a [u8], multitrack: u8) -> Result<Self, Incomplete> {
+    pub(in crate::container::flv) fn decode(body: &'a [u8], multitrack: u8) -> Result<Self, Incomplete> {
         let mut reader = Reader::new(body);
         let outer_packet_type = skip_mod_ex(&mut reader)?;
         let mut packet_type = outer_packet_type;
@@ -80,12 +80,12 @@ impl<'a> ExHeader<'a> {
     }
 
     /// The tracks in their order.
-    pub(super) fn tracks(&self) -> Tracks<'a> {
+    pub(in crate::container::flv) fn tracks(&self) -> Tracks<'a> {
         self.tracks.clone()
     }
 
     /// Ids of all tracks.
-    pub(super) fn track_set(&self) -> TrackSet {
+    pub(in crate::container::flv) fn track_set(&self) -> TrackSet {
         let mut set = TrackSet::EMPTY;
         for track in self.tracks() {
             set.insert(track.id);
@@ -94,7 +94,7 @@ impl<'a> ExHeader<'a> {
     }
 
     /// Whether the form is one for several tracks, however many there are.
-    pub(super) fn has_several_tracks(&self) -> bool {
+    pub(in crate::container::flv) fn has_several_tracks(&self) -> bool {
         matches!(self.layout, Layout::ManyTracks | Layout::ManyCodecs)
     }
 }
@@ -116,23 +116,23 @@ fn skip_mod_ex(reader: &mut Reader<'_>) -> Result<u8, Incomplete> {
 
 /// One track of a body.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Track<'a> {
-    pub(super) id: u8,
-    pub(super) four_cc: [u8; 4],
+pub(in crate::container::flv) struct Track<'a> {
+    pub(in crate::container::flv) id: u8,
+    pub(in crate::container::flv) four_cc: [u8; 4],
     /// What is said of the track, to the end of the whole tag body where it is the only one.
-    pub(super) rest: &'a [u8],
+    pub(in crate::container::flv) rest: &'a [u8],
 }
 
 impl Track<'_> {
     /// Whether `CodedFrames` of this codec begin with a composition time.
-    pub(super) fn has_composition_time(&self) -> bool {
+    pub(in crate::container::flv) fn has_composition_time(&self) -> bool {
         matches!(&self.four_cc, b"avc1" | b"hvc1" | b"vvc1")
     }
 }
 
 /// Walks over the tracks of a body. A track whose size passes the end gets what is there and is the last.
 #[derive(Debug, Clone)]
-pub(super) struct Tracks<'a> {
+pub(in crate::container::flv) struct Tracks<'a> {
     layout: Layout,
     four_cc: [u8; 4],
     reader: Reader<'a>,

@@ -5,7 +5,7 @@
 //! further than that, and never calls an unknown codec an error.
 
 mod codec;
-mod enhanced;
+pub(super) mod enhanced;
 #[cfg(test)]
 mod tests;
 
