@@ -1,0 +1,1 @@
+//! The client's side: one request, and the response to it.
