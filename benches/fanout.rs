@@ -57,7 +57,7 @@ struct Server {
 impl Server {
     fn start() -> Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_rtmpd"))
-            .args(["-p", "0"])
+            .args(["-p", "0", "--http-port", "off"])
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server starts");

@@ -14,7 +14,8 @@ use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    AppConfig, Config, EngineConfig, HttpLimits, HubLimits, JoinMode, QueueLimits, SessionLimits, Takeover, ranges,
+    AppConfig, Config, EngineConfig, HttpLimits, HttpPort, HubLimits, JoinMode, QueueLimits, SessionLimits, Takeover,
+    ranges,
 };
 
 /// What is wrong with a configuration file, and in which line.
@@ -41,6 +42,8 @@ struct FileForm {
 struct ServerForm {
     bind: IpAddr,
     port: u16,
+    #[serde(with = "http_port")]
+    http_port: HttpPort,
     chunk_size: usize,
 }
 
@@ -82,7 +85,12 @@ impl From<&Config> for FileForm {
             .iter()
             .map(|(name, app)| (name.clone(), AppForm { join: Some(app.join), takeover: Some(app.takeover) }));
         FileForm {
-            server: ServerForm { bind: config.bind, port: config.port, chunk_size: engine.chunk_size },
+            server: ServerForm {
+                bind: config.bind,
+                port: config.port,
+                http_port: config.http_port,
+                chunk_size: engine.chunk_size,
+            },
             limits: LimitsForm {
                 connections: engine.connections,
                 session: engine.session.clone(),
@@ -115,7 +123,36 @@ impl From<FileForm> for Config {
             app: default,
             apps,
         };
-        Config { bind: server.bind, port: server.port, engine }
+        Config { bind: server.bind, port: server.port, http_port: server.http_port, engine }
+    }
+}
+
+/// A port number, or `"off"`.
+mod http_port {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    use crate::config::HttpPort;
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Port(u16),
+        Word(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(port: &HttpPort, serializer: S) -> Result<S::Ok, S::Error> {
+        match port {
+            HttpPort::Off => serializer.serialize_str("off"),
+            HttpPort::On(port) => serializer.serialize_u16(*port),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HttpPort, D::Error> {
+        match Form::deserialize(deserializer)? {
+            Form::Port(port) => Ok(HttpPort::On(port)),
+            Form::Word(word) if word == "off" => Ok(HttpPort::Off),
+            Form::Word(_) => Err(de::Error::custom("neither a port nor \"off\"")),
+        }
     }
 }
 

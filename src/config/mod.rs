@@ -23,6 +23,8 @@ pub struct Config {
     pub bind: IpAddr,
     /// RTMP port; 0 takes a free one.
     pub port: u16,
+    /// HTTP port.
+    pub http_port: HttpPort,
     /// What the engine needs to know.
     pub engine: EngineConfig,
 }
@@ -32,12 +34,34 @@ impl Config {
     pub fn address(&self) -> SocketAddr {
         SocketAddr::new(self.bind, self.port)
     }
+
+    /// Where HTTP is listened for.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        match self.http_port {
+            HttpPort::Off => None,
+            HttpPort::On(port) => Some(SocketAddr::new(self.bind, port)),
+        }
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: DEFAULT_PORT, engine: EngineConfig::default() }
+        Config {
+            bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            port: DEFAULT_PORT,
+            http_port: HttpPort::On(DEFAULT_HTTP_PORT),
+            engine: EngineConfig::default(),
+        }
     }
+}
+
+/// Whether HTTP is served, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpPort {
+    /// It is not.
+    Off,
+    /// On this port; 0 takes a free one.
+    On(u16),
 }
 
 /// Limits and times of one RTMP session.
@@ -307,6 +331,9 @@ impl Default for EngineConfig {
 
 /// The port that is registered for RTMP.
 pub const DEFAULT_PORT: u16 = 1935;
+
+/// The port that is usual for HTTP beside a main web server.
+pub const DEFAULT_HTTP_PORT: u16 = 8080;
 
 /// Size of outgoing chunks where nothing else is set, in bytes.
 pub const DEFAULT_CHUNK_SIZE: usize = 65_536;

@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::Config;
+use super::{Config, HttpPort};
 
 /// A number that cannot stay as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,10 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 /// a stream has at least metadata and two headers), upper ends keep sums of times and sizes within their types.
 const RANGES: &[Range] = &[
     range("server.port", 0..=65_535, |c| c.port.into()),
+    range("server.http_port", 0..=65_535, |c| match c.http_port {
+        HttpPort::Off => 0,
+        HttpPort::On(port) => port.into(),
+    }),
     // More than 65536 saves nothing that could be measured; 128 is the size every peer begins with.
     range("server.chunk_size", 128..=65_536, |c| c.engine.chunk_size as u64),
     range("limits.connections", 1..=10_000_000, |c| c.engine.connections as u64),

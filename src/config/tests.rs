@@ -49,6 +49,15 @@ fn each_section_is_read() {
 }
 
 #[test]
+fn http_can_be_turned_off() {
+    let config = parse("server.http_port = 'off'").unwrap();
+    assert_eq!((config.http_port, config.http_address()), (HttpPort::Off, None));
+    assert_eq!(parse(&to_toml(&config).unwrap()), Ok(config));
+    let config = parse("server = { bind = '::1', http_port = 81 }").unwrap();
+    assert_eq!(config.http_address().unwrap().to_string(), "[::1]:81");
+}
+
+#[test]
 fn an_app_overrides_single_keys_of_the_default() {
     let text = "[app.tv]\njoin = 'gop'\n[default]\ntakeover = 'reject'\n[app.'live/inner']\ntakeover = 'when-silent'\n";
     let engine = parse(text).unwrap().engine;
@@ -113,7 +122,10 @@ fn a_number_that_may_not_exceed_another_is_refused_where_it_is_set() {
 #[test]
 fn mistakes_are_told_with_line_and_key() {
     let cases = [
-        ("[server]\nprot = 1\n", "2: server.prot: unknown field `prot`, expected one of `bind`, `port`, `chunk_size`"),
+        (
+            "[server]\nprot = 1\n",
+            "2: server.prot: unknown field `prot`, expected one of `bind`, `port`, `http_port`, `chunk_size`",
+        ),
         ("\n[serve]\n", "2: serve: unknown field `serve`, expected one of `server`, `limits`, `default`, `app`"),
         ("[server]\nbind = 'localhost'\n", "2: server.bind: invalid IP address syntax"),
         ("[default]\njoin = 'now'", "2: default.join: unknown variant `now`, expected one of `edge`, `gop`, `key`"),

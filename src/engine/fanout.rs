@@ -11,19 +11,24 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use slab::Slab;
 
-use super::connection::Connection;
+use super::connection::{Connection, Session};
 use super::deadlines::Deadlines;
+use super::outputs::{self, Outputs};
 use super::queue::{Class, SendQueue};
 use super::{ConnectionId, DirtyList};
 use crate::config::{EngineConfig, QueueLimits};
 use crate::container::flv::tag;
-use crate::hub::{Burst, Delivery, Sink, SubscriberId};
+use crate::hub::{Burst, Delivery, Sink, StreamId, SubscriberId};
 use crate::media::{Frame, FrameKind, FrameRole};
+use crate::output::live::LiveForms;
 use crate::rtmp::chunk::{encode_message, encode_shared, encoded_len};
 use crate::rtmp::message::{chunk_stream_id, type_id};
 
 /// The message stream that nearly every player plays on: `createStream` gives it first.
 const USUAL_MESSAGE_STREAM: u32 = 1;
+
+/// What stands in the place of a message stream for a player over HTTP. Nothing is played on message stream 0.
+pub(super) const HTTP_LANE: u32 = 0;
 
 /// Room for the headers of one message in few chunks.
 const HEAD_BYTES: usize = 16;
@@ -46,13 +51,46 @@ pub(super) struct FanOut<'a> {
     pub(super) connections: &'a mut Slab<Connection>,
     pub(super) dirty: &'a mut DirtyList,
     pub(super) deadlines: &'a mut Deadlines,
+    /// The stream whose frame it is.
+    pub(super) stream: Option<StreamId>,
     /// The frame's wire form for the usual message stream.
     pub(super) usual: Option<Bytes>,
+    /// What HTTP players are sent.
+    pub(super) live: &'a mut LiveForms,
+    pub(super) outputs: &'a mut Outputs,
     /// Room for chunk headers of other message streams.
     pub(super) heads: BytesMut,
 }
 
 impl FanOut<'_> {
+    /// What is delivered from now on is a frame of `stream`.
+    pub(super) fn begin_frame(&mut self, stream: StreamId) {
+        self.stream = Some(stream);
+        self.live.begin_frame();
+    }
+
+    /// As [`Sink::deliver`], for a player over HTTP.
+    fn deliver_http(&mut self, id: ConnectionId, frame: &Frame, begins_group: bool) -> Delivery {
+        let Some(connection) = self.connections.get_mut(id.0) else { return Delivery::Queued };
+        let Some(viewing) = connection.http().and_then(|peer| peer.viewing) else { return Delivery::Queued };
+        let Some(stream) = self.stream else { return Delivery::Queued };
+        let Some(unit) = self.live.unit(stream, viewing.form, frame) else { return Delivery::Queued };
+        let class = class_of(frame);
+        let len = unit.len();
+        if class == Class::Media
+            && !make_room(connection, &self.config.queue, self.now_ms, HTTP_LANE as u16, begins_group, len)
+        {
+            return Delivery::Skipped;
+        }
+        connection.note_push(self.now);
+        viewing.push(&mut connection.queue, self.now_ms, class, unit);
+        self.dirty.mark(id, connection);
+        if class == Class::Kept {
+            wake_if_overfull(connection, id, self.now, self.config, self.deadlines);
+        }
+        Delivery::Queued
+    }
+
     /// Has the session's answers sent. A connection where too much piles up is closed as soon as it is woken.
     fn send_answers(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
@@ -70,8 +108,14 @@ fn wake_if_overfull(
     config: &EngineConfig,
     deadlines: &mut Deadlines,
 ) {
-    let is_due = connection.wakes_at.is_some_and(|at| at <= now);
-    if !is_due && connection.overfull(config).is_some() {
+    if connection.overfull(config).is_some() {
+        wake_now(connection, id, now, deadlines);
+    }
+}
+
+/// The connection is looked at as soon as all is delivered.
+fn wake_now(connection: &mut Connection, id: ConnectionId, now: Instant, deadlines: &mut Deadlines) {
+    if connection.wakes_at.is_none_or(|at| at > now) {
         connection.wakes_at = Some(now);
         deadlines.push(now, id);
     }
@@ -79,14 +123,18 @@ fn wake_if_overfull(
 
 impl Sink for FanOut<'_> {
     fn deliver(&mut self, to: SubscriberId, frame: &Frame, begins_group: bool) -> Delivery {
+        if let Some(output) = outputs::from_hub_id(to) {
+            self.outputs.frame(self.now, output, frame);
+            return Delivery::Queued;
+        }
         let (id, message_stream) = from_hub_id(to.0);
+        if message_stream == HTTP_LANE {
+            return self.deliver_http(id, frame, begins_group);
+        }
         let Some(connection) = self.connections.get_mut(id.0) else { return Delivery::Queued };
         let chunk_size = self.config.chunk_size;
         let lane = lane(message_stream);
-        let class = match frame.role {
-            FrameRole::Header(_) | FrameRole::Metadata => Class::Kept,
-            _ => Class::Media,
-        };
+        let class = class_of(frame);
         if class == Class::Media {
             let (chunk_stream, _) = ids(frame.kind);
             let len = encoded_len(chunk_size, chunk_stream, wire_timestamp(frame), frame.payload.len());
@@ -119,17 +167,40 @@ impl Sink for FanOut<'_> {
     }
 
     fn ended(&mut self, subscriber: SubscriberId) {
+        if let Some(output) = outputs::from_hub_id(subscriber) {
+            return self.outputs.ended(self.now, output);
+        }
         let (id, message_stream) = from_hub_id(subscriber.0);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
-        connection.session.notify_unpublished(message_stream);
+        match &mut connection.session {
+            Session::Rtmp(session) => session.notify_unpublished(message_stream),
+            Session::Http(peer) => {
+                // A response ends with its stream.
+                peer.is_over = true;
+                wake_now(connection, id, self.now, self.deadlines);
+            }
+        }
         self.send_answers(id);
     }
 
     fn began(&mut self, subscriber: SubscriberId) {
+        if let Some(output) = outputs::from_hub_id(subscriber) {
+            return self.outputs.began(self.now, output);
+        }
         let (id, message_stream) = from_hub_id(subscriber.0);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
-        connection.session.notify_published(message_stream);
-        self.send_answers(id);
+        if let Some(session) = connection.rtmp() {
+            session.notify_published(message_stream);
+            self.send_answers(id);
+        }
+    }
+}
+
+/// Headers and metadata are never dropped.
+fn class_of(frame: &Frame) -> Class {
+    match frame.role {
+        FrameRole::Header(_) | FrameRole::Metadata => Class::Kept,
+        _ => Class::Media,
     }
 }
 
@@ -233,7 +304,7 @@ fn encode(frame: &Frame, chunk_size: usize) -> Bytes {
 
 /// Timestamps wrap at 2^32: the low bits are what the wire wants. Metadata goes out at 0, wherever the stream stands:
 /// ffmpeg makes a subtitle track of it otherwise.
-fn wire_timestamp(frame: &Frame) -> u32 {
+pub(super) fn wire_timestamp(frame: &Frame) -> u32 {
     match frame.role {
         FrameRole::Metadata => 0,
         _ => frame.timestamp_ms as u32,

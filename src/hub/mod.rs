@@ -215,6 +215,12 @@ impl Hub {
         self.streams.get(stream_id.0).map(|stream| stream.burst(mode, &self.limits.cache)).unwrap_or_default()
     }
 
+    /// As [`Hub::burst`], for a player that looks at no pictures before it plays.
+    pub fn burst_without_probe(&self, stream_id: StreamId, mode: JoinMode) -> Burst {
+        let limits = &self.limits.cache;
+        self.streams.get(stream_id.0).map(|stream| stream.burst_without_probe(mode, limits)).unwrap_or_default()
+    }
+
     /// The subscriber was sent a burst with pictures: live frames follow on.
     pub fn open(&mut self, stream_id: StreamId, id: SubscriberId) {
         if let Some(stream) = self.streams.get_mut(stream_id.0) {

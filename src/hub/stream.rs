@@ -132,6 +132,10 @@ impl Stream {
         self.burst_after(None, mode, limits)
     }
 
+    pub(super) fn burst_without_probe(&self, mode: JoinMode, limits: &CacheLimits) -> Burst {
+        join::burst(mode, 0, &self.headers, &self.gop, limits, None)
+    }
+
     fn burst_after(&self, heard_ms: Option<u64>, mode: JoinMode, limits: &CacheLimits) -> Burst {
         join::burst(mode, self.probe_frames(limits), &self.headers, &self.gop, limits, heard_ms)
     }

@@ -85,7 +85,23 @@ fn highest_descriptor_limit(hard: libc::rlim_t) -> libc::rlim_t {
     hard
 }
 
-/// Whether `error` says that no descriptor is left.
-pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+/// Whether accepting failed because of the one peer that was next: it gave up while it waited, its network is gone.
+/// Anything else (no descriptors, no memory) will fail for the next one as well.
+pub(super) fn is_peers_fault(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::EINTR
+                | libc::ECONNABORTED
+                | libc::ECONNRESET
+                | libc::EPROTO
+                | libc::EPERM
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::ENOPROTOOPT
+                | libc::EOPNOTSUPP
+        )
+    )
 }
