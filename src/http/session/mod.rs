@@ -37,6 +37,8 @@ pub struct HttpSession {
     stage: Stage,
     /// The head under way, or what stands behind a request that waits for its answer.
     buffer: Vec<u8>,
+    /// Whether `buffer` begins with a whole request line that was checked.
+    has_request_line: bool,
     events: VecDeque<Event>,
     output: Output,
     /// When the wait of this stage began.
@@ -77,6 +79,7 @@ impl HttpSession {
             limits,
             stage: Stage::Head,
             buffer: Vec::new(),
+            has_request_line: false,
             events: VecDeque::new(),
             output: Output::default(),
             since: now,
@@ -252,6 +255,7 @@ impl HttpSession {
             self.buffer.extend_from_slice(line);
             if self.check_lines()? {
                 let head = std::mem::take(&mut self.buffer);
+                self.has_request_line = false;
                 self.begin_request(now, &head, rest)?;
                 return Ok(true);
             }
@@ -263,7 +267,7 @@ impl HttpSession {
         let limit = self.limits.head_bytes;
         if self.buffer.len() + more <= limit {
             Ok(())
-        } else if self.buffer.contains(&b'\n') {
+        } else if self.has_request_line {
             Err(HttpError::HeadTooLong(limit))
         } else {
             Err(HttpError::TargetTooLong(limit))
@@ -294,8 +298,9 @@ impl HttpSession {
         if self.buffer.ends_with(b"\r\n\r\n") {
             return Ok(true);
         }
-        if self.buffer.iter().position(|&byte| byte == b'\n') == Some(self.buffer.len() - 1) {
+        if !self.has_request_line {
             request::check_request_line(&self.buffer)?;
+            self.has_request_line = true;
         }
         Ok(false)
     }

@@ -1,1 +1,0 @@
-//! The client's side: one request, and the response to it.
