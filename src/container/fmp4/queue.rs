@@ -59,10 +59,6 @@ impl Queue {
         self.bytes
     }
 
-    pub(super) const fn usual_duration(&self) -> u32 {
-        self.usual_duration
-    }
-
     /// Decoding time of the first sample, in ticks.
     pub(super) fn start(&self) -> u64 {
         self.samples.first().map_or(0, |sample| sample.start)
@@ -134,7 +130,7 @@ mod tests {
     fn a_sample_lasts_until_the_next_one() {
         let mut queue = Queue::new(1000, 5);
         assert_eq!(pushed(&mut queue, &[10, 30, 60]), [(10, 20, 100), (30, 30, 100), (60, 7, 100)]);
-        assert_eq!((queue.start(), queue.end(), queue.bytes(), queue.usual_duration()), (10, 67, 9, 30));
+        assert_eq!((queue.start(), queue.end(), queue.bytes(), queue.usual_duration), (10, 67, 9, 30));
         queue.end_at(100);
         assert_eq!(queue.end(), 100);
         queue.end_at(50);
@@ -152,12 +148,12 @@ mod tests {
     fn the_usual_duration_is_known_from_fragment_to_fragment() {
         let mut queue = Queue::new(1000, 5);
         pushed(&mut queue, &[10]);
-        assert_eq!(queue.usual_duration(), 5);
+        assert_eq!(queue.usual_duration, 5);
         queue.clear();
         pushed(&mut queue, &[40]);
-        assert_eq!(queue.usual_duration(), 30);
+        assert_eq!(queue.usual_duration, 30);
         queue.clear();
         pushed(&mut queue, &[9000]);
-        assert_eq!(queue.usual_duration(), 30, "a pause is not usual");
+        assert_eq!(queue.usual_duration, 30, "a pause is not usual");
     }
 }
