@@ -200,7 +200,8 @@ fn the_init_segment_has_the_boxes_that_it_needs() {
 fn what_is_known_of_the_tracks() {
     assert_eq!(Muxer::new().init_segment(), None);
     assert_eq!(Muxer::new().codecs(), None);
-    let rows: [(&[Frame], &str, Option<(u16, u16)>, (bool, bool)); 3] = [
+    type Row<'a> = (&'a [Frame], &'a str, Option<(u16, u16)>, (bool, bool));
+    let rows: [Row<'_>; 3] = [
         (&[avc_header(), aac_header()], "avc1.64001f,mp4a.40.2", Some((1280, 720)), (true, true)),
         (&[avc_header()], "avc1.64001f", Some((1280, 720)), (true, false)),
         (&[aac_header()], "mp4a.40.2", None, (false, true)),
@@ -431,6 +432,16 @@ fn what_is_pending_is_bounded() {
     assert_eq!(muxer.video_queue.samples().len(), MAX_PENDING_BYTES / (payload.len() - 5));
 }
 
+/// Whether video, time, how far that may go, composition time, payload.
+fn any_frame() -> impl Strategy<Value = (bool, u64, u8, i32, Vec<u8>)> {
+    (any::<bool>(), any::<u64>(), 0..3_u8, any::<i32>(), any_payload())
+}
+
+/// Step of time, composition time, whether key, data.
+fn any_step() -> impl Strategy<Value = (u64, i32, bool, Vec<u8>)> {
+    (0..100_u64, -100..100_i32, any::<bool>(), prop::collection::vec(any::<u8>(), 1..20))
+}
+
 fn any_payload() -> impl Strategy<Value = Vec<u8>> {
     let heads: Vec<Vec<u8>> = [
         &b"\x17\0\0\0\0"[..],
@@ -468,7 +479,7 @@ fn any_payload() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_bytes_are_survived_and_every_fragment_can_be_read(
-        frames in prop::collection::vec((any::<bool>(), any::<u64>(), 0..3_u8, any::<i32>(), any_payload()), 0..40),
+        frames in prop::collection::vec(any_frame(), 0..40),
     ) {
         let mut muxer = Muxer::new();
         let mut pushed = Vec::new();
@@ -496,7 +507,7 @@ proptest! {
 
     #[test]
     fn what_was_pushed_comes_out(
-        frames in prop::collection::vec((0..100_u64, -100..100_i32, any::<bool>(), prop::collection::vec(any::<u8>(), 1..20)), 1..40),
+        frames in prop::collection::vec(any_step(), 1..40),
         cut_every in 1..10_usize,
     ) {
         let mut muxer = muxer(&[avc_header(), aac_header()]);
@@ -507,7 +518,8 @@ proptest! {
                 let fragment = muxer.cut(Some(time_ms)).unwrap();
                 received.extend(seen(&fragment.bytes).remove(&1).unwrap());
             }
-            muxer.push(&if *is_key { key(time_ms, *composition_ms, data) } else { delta(time_ms, *composition_ms, data) });
+            let make = if *is_key { key } else { delta };
+            muxer.push(&make(time_ms, *composition_ms, data));
             sent.push((time_ms * 90, composition_ms * 90, if *is_key { KEY } else { DELTA }, data.clone()));
         }
         received.extend(seen(&muxer.cut(None).unwrap().bytes).remove(&1).unwrap());
