@@ -10,6 +10,9 @@ const SYNC_WORD: u32 = 0x0B77;
 /// Samples of one audio block.
 const BLOCK_SAMPLES: u32 = 256;
 
+/// Samples of nearly every packet: six blocks.
+pub const USUAL_SAMPLES: u32 = 6 * BLOCK_SAMPLES;
+
 /// `bsid` of E-AC-3; AC-3 has lower ones.
 const LOWEST_EAC3_BSID: u8 = 11;
 const HIGHEST_EAC3_BSID: u8 = 16;
@@ -144,7 +147,7 @@ fn walk_ac3(mut bits: BitReader<'_>, bsid: u8) -> Result<Walked, Incomplete> {
     // Each step of bsid above 8 halves the sample rate.
     let sample_rate = sample_rate >> bsid.saturating_sub(8);
     let frame = Syncframe { sample_rate, fscod, bsid, bsmod, acmod, has_lfe, bit_rate_code: size_code >> 1 };
-    Ok(Walked { frame, len: words as usize * 2, samples: 6 * BLOCK_SAMPLES, is_dependent: false, substream: 0 })
+    Ok(Walked { frame, len: words as usize * 2, samples: USUAL_SAMPLES, is_dependent: false, substream: 0 })
 }
 
 /// `bsi` of annex E. `bsmod` stands so deep inside that it is taken for 0, complete main.
