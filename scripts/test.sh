@@ -24,6 +24,6 @@ step "interop tests: the server and real programs"
 cargo test --locked --quiet --test interop --no-run
 cargo test --locked --test interop -- --include-ignored
 
-step "interop tests: fragmented MP4 and real programs"
-cargo test --locked --quiet --test fmp4 --no-run
-cargo test --locked --test fmp4 -- --include-ignored
+step "container tests: what the muxers write, read by real programs"
+cargo test --locked --quiet --test containers --test fmp4 --no-run
+cargo test --locked --test containers --test fmp4 -- --include-ignored

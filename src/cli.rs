@@ -467,7 +467,8 @@ mod tests {
             (
                 "127.0.0.1:80",
                 ErrorKind::OutOfMemory,
-                "cannot listen on 127.0.0.1:80: out of memory; choose another address with --bind or another port with --port",
+                "cannot listen on 127.0.0.1:80: out of memory; choose another address with --bind or another port \
+                 with --port",
             ),
         ];
         for (address, kind, expected) in cases {
