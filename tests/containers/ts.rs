@@ -5,7 +5,7 @@ use std::process::Command;
 
 use bytes::BytesMut;
 use rtmpd::container::mpegts::Muxer;
-use rtmpd::media::Frame;
+use rtmpd::media::{Frame, FrameKind};
 
 use super::clips::{
     HEVC, assert_each_same, assert_nobody_complains, frames_of, make_flv, packets_of, pictures_of, sound_of,
@@ -177,10 +177,9 @@ fn who_joins_reads_without_a_gap() {
 fn audio_that_appears_later_is_read() {
     let scratch = Scratch::new();
     let mut frames = frames_of(&make_flv(&scratch, "4", &[PICTURE, TONE, H264, AAC]));
-    frames
-        .retain(|frame| frame.kind == rtmpd::media::FrameKind::Video || !frame.is_coded() || frame.timestamp_ms > 2000);
+    frames.retain(|frame| frame.kind == FrameKind::Video || !frame.is_coded() || frame.timestamp_ms > 2000);
     frames.sort_by_key(|frame| match frame.kind {
-        rtmpd::media::FrameKind::Audio => frame.timestamp_ms.max(2000),
+        FrameKind::Audio => frame.timestamp_ms.max(2000),
         _ => frame.timestamp_ms,
     });
     let ours = write(&scratch, "ours.ts", &mux(&frames));
