@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::burst::{Piece, WireBurst};
 use super::close::CloseReason;
 use super::http::HttpPeer;
 use super::queue::{Class, SendQueue};
@@ -143,6 +144,21 @@ impl Connection {
             any = true;
         }
         any
+    }
+
+    /// Puts a burst into the queue; of one that does not fit, only what is never dropped.
+    pub(super) fn push_burst(&mut self, now: Instant, now_ms: u32, lane: u16, burst: &WireBurst, fits: bool) {
+        self.note_push(now);
+        let before = self.queue.len();
+        self.queue.reserve(burst.pieces.len());
+        for Piece { bytes, class, begins } in &burst.pieces {
+            if fits || *class == Class::Kept {
+                self.queue.push_piece(now_ms, *class, lane, bytes.clone(), *begins);
+            }
+        }
+        if fits && burst.picture_bytes > 0 {
+            self.queue.set_urgent(before + burst.picture_bytes);
+        }
     }
 
     /// To be called before each push: the time without progress counts from the first waiting byte. Not where the peer

@@ -1,7 +1,8 @@
 //! Which connections have something to send.
 //!
 //! Owns: the order in which they are written to. Little goes before much: while a key frame or a join goes out to
-//! many, another stream's sound does not wait behind it. Does not know what is to be sent.
+//! many, another stream's sound does not wait behind it. Of much, a first picture goes before the rest: of hundreds who
+//! join at once, each sees something before anybody has all. Does not know what is to be sent.
 
 use std::collections::VecDeque;
 
@@ -17,6 +18,8 @@ const TURN_OF_MUCH: u32 = 8;
 #[derive(Debug, Default)]
 pub(super) struct DirtyList {
     little: VecDeque<ConnectionId>,
+    /// Those with much to send of which the front is urgent.
+    urgent: VecDeque<ConnectionId>,
     much: VecDeque<ConnectionId>,
     taken: u32,
 }
@@ -30,6 +33,8 @@ impl DirtyList {
         connection.dirty = true;
         if connection.queue.len() <= LITTLE_BYTES {
             self.little.push_back(id);
+        } else if connection.queue.urgent() > 0 {
+            self.urgent.push_back(id);
         } else {
             self.much.push_back(id);
         }
@@ -38,11 +43,10 @@ impl DirtyList {
     /// Takes the next one. Its connection may be gone, and another one may have its id and its own place here.
     pub(super) fn take(&mut self) -> Option<ConnectionId> {
         self.taken = self.taken.wrapping_add(1);
-        let (first, second) = if self.taken.is_multiple_of(TURN_OF_MUCH) {
-            (&mut self.much, &mut self.little)
-        } else {
-            (&mut self.little, &mut self.much)
-        };
-        first.pop_front().or_else(|| second.pop_front())
+        let turn_of_much = if self.taken.is_multiple_of(TURN_OF_MUCH) { self.much.pop_front() } else { None };
+        turn_of_much
+            .or_else(|| self.little.pop_front())
+            .or_else(|| self.urgent.pop_front())
+            .or_else(|| self.much.pop_front())
     }
 }

@@ -14,24 +14,20 @@ use slab::Slab;
 use super::connection::{Connection, Session};
 use super::deadlines::Deadlines;
 use super::outputs::{self, Outputs};
-use super::queue::{Class, SendQueue};
+use super::queue::Class;
 use super::{ConnectionId, DirtyList};
 use crate::config::{EngineConfig, QueueLimits};
-use crate::container::flv::tag;
-use crate::hub::{Burst, Delivery, Sink, StreamId, SubscriberId};
+use crate::hub::{Delivery, Sink, StreamId, SubscriberId};
 use crate::media::{Frame, FrameKind, FrameRole};
 use crate::output::live::LiveForms;
 use crate::rtmp::chunk::{encode_message, encode_shared, encoded_len};
 use crate::rtmp::message::{chunk_stream_id, type_id};
 
 /// The message stream that nearly every player plays on: `createStream` gives it first.
-const USUAL_MESSAGE_STREAM: u32 = 1;
+pub(super) const USUAL_MESSAGE_STREAM: u32 = 1;
 
 /// What stands in the place of a message stream for a player over HTTP. Nothing is played on message stream 0.
 pub(super) const HTTP_LANE: u32 = 0;
-
-/// Room for the headers of one message in few chunks.
-const HEAD_BYTES: usize = 16;
 
 /// The number by which the hub knows a message stream of a connection.
 pub(super) fn hub_id(connection: ConnectionId, message_stream: u32) -> u64 {
@@ -147,17 +143,12 @@ impl Sink for FanOut<'_> {
             let bytes = self.usual.get_or_insert_with(|| encode(frame, chunk_size)).clone();
             connection.queue.push(self.now_ms, class, lane, bytes);
         } else {
-            let payload = &frame.payload;
-            push_shared(
-                &mut connection.queue,
-                self.now_ms,
-                &mut self.heads,
-                chunk_size,
-                message_stream,
-                class,
-                frame,
-                payload,
-            );
+            let queue = &mut connection.queue;
+            let mut begins = true;
+            encode_pieces(&mut self.heads, chunk_size, message_stream, frame, &frame.payload, |piece| {
+                queue.push_piece(self.now_ms, class, lane, piece, begins);
+                begins = false;
+            });
         }
         self.dirty.mark(id, connection);
         if class == Class::Kept {
@@ -238,52 +229,18 @@ fn make_room(
     false
 }
 
-/// Puts a burst into one connection's queue. Payloads are shared with the cache; only headers are made.
-pub(super) fn push_burst(
-    connection: &mut Connection,
-    now: Instant,
-    now_ms: u32,
-    chunk_size: usize,
-    message_stream: u32,
-    burst: &Burst,
-    picture_class: Class,
-) {
-    connection.note_push(now);
-    let mut heads = BytesMut::with_capacity(burst.frames.len() * HEAD_BYTES);
-    for frame in &burst.frames {
-        let class = if frame.is_coded() { picture_class } else { Class::Kept };
-        let payload = match frame.kind {
-            FrameKind::Video if frame.is_coded() => tag::with_composition_ms(&frame.payload, frame.composition_ms),
-            _ => frame.payload.clone(),
-        };
-        push_shared(&mut connection.queue, now_ms, &mut heads, chunk_size, message_stream, class, frame, &payload);
-    }
-}
-
-/// Puts a message into one queue without copying its payload, which need not be the frame's own.
-#[allow(clippy::too_many_arguments, reason = "what a queue entry and a message header are made of")]
-fn push_shared(
-    queue: &mut SendQueue,
-    now_ms: u32,
+/// The wire form for any message stream, without copying the payload, which need not be the frame's own.
+pub(super) fn encode_pieces(
     heads: &mut BytesMut,
     chunk_size: usize,
     message_stream: u32,
-    class: Class,
     frame: &Frame,
     payload: &Bytes,
+    piece: impl FnMut(Bytes),
 ) {
     let (chunk_stream, type_id) = ids(frame.kind);
-    let lane = lane(message_stream);
     let timestamp = wire_timestamp(frame);
-    let mut begins = true;
-    encode_shared(heads, chunk_size, chunk_stream, timestamp, type_id, message_stream, payload, |piece| {
-        if begins {
-            queue.push(now_ms, class, lane, piece);
-        } else {
-            queue.push_more(now_ms, class, lane, piece);
-        }
-        begins = false;
-    });
+    encode_shared(heads, chunk_size, chunk_stream, timestamp, type_id, message_stream, payload, piece);
 }
 
 /// The wire form for the usual message stream.

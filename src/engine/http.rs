@@ -63,7 +63,7 @@ impl Viewing {
         if self.is_websocket {
             let head = Bytes::copy_from_slice(websocket::binary_head(bytes.len()).as_ref());
             queue.push(now_ms, class, lane, head);
-            queue.push_more(now_ms, class, lane, bytes);
+            queue.push_piece(now_ms, class, lane, bytes, false);
         } else {
             queue.push(now_ms, class, lane, bytes);
         }

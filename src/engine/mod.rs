@@ -13,6 +13,7 @@
 //!    [`Engine::handle_writable`].
 //! 5. Drain [`Engine::poll_effect`] to `None`.
 
+mod burst;
 mod close;
 mod connection;
 mod deadlines;
@@ -33,6 +34,7 @@ use bytes::{Bytes, BytesMut};
 use log::{debug, info, warn};
 use slab::Slab;
 
+use self::burst::{LatestBurst, WireBurst};
 pub use self::close::CloseReason;
 use self::connection::{Attachment, Closing, Connection, Role, Session};
 use self::deadlines::Deadlines;
@@ -40,11 +42,10 @@ use self::dirty::DirtyList;
 use self::fanout::{FanOut, from_hub_id, hub_id, lane};
 use self::http::HttpPeer;
 use self::outputs::Outputs;
-use self::queue::Class;
 use crate::config::{EngineConfig, HttpLimits, JoinMode};
 use crate::container::flv::tag;
 use crate::http::{self as http_room, HttpSession};
-use crate::hub::{Burst, Departure, Hub, IncomingFrame, PublisherId, SubscriberId};
+use crate::hub::{Departure, Hub, IncomingFrame, PublisherId, SubscriberId};
 use crate::media::{FrameKind, FrameRole, TrackSet};
 use crate::output::live::LiveForms;
 use crate::rtmp::amf0;
@@ -114,6 +115,7 @@ pub struct Engine {
     outputs: Outputs,
     /// HTTP requests for streams that are not there yet, by name.
     waiting_for: HashMap<String, Vec<ConnectionId>>,
+    latest_burst: LatestBurst,
     connections: Slab<Connection>,
     dirty: DirtyList,
     deadlines: Deadlines,
@@ -134,6 +136,7 @@ impl Engine {
             live: LiveForms::default(),
             outputs: Outputs::default(),
             waiting_for: HashMap::new(),
+            latest_burst: LatestBurst::default(),
             connections: Slab::new(),
             dirty: DirtyList::default(),
             deadlines: Deadlines::default(),
@@ -236,6 +239,12 @@ impl Engine {
     /// What is to be sent next, where that is one piece; `None` where several wait, or nothing. See [`Engine::fill`].
     pub fn only_piece(&self, id: ConnectionId) -> Option<&[u8]> {
         self.connections.get(id.0)?.queue.only_piece()
+    }
+
+    /// How many bytes to send to `id` before others have their turn: up to `share`.
+    pub fn share(&self, id: ConnectionId, share: usize) -> usize {
+        let urgent = self.connections.get(id.0).map_or(0, |connection| connection.queue.urgent());
+        if urgent > 0 { urgent.min(share) } else { share }
     }
 
     /// Puts what is to be sent next into `slices`, as far as it takes to have `bytes` bytes; says how many are filled,
@@ -476,6 +485,7 @@ impl Engine {
 
     fn frame(&mut self, now: Instant, id: ConnectionId, message_stream: u32, frame: IncomingFrame) {
         let Some(attachment) = self.attachment(id, message_stream) else { return };
+        self.latest_burst.forget(attachment.stream);
         let (hub, mut sink) = self.hub_and_sink(now);
         sink.begin_frame(attachment.stream);
         hub.frame(now, attachment.stream, PublisherId(hub_id(id, message_stream)), frame, &mut sink);
@@ -554,29 +564,25 @@ impl Engine {
 
     /// Sends a subscriber what it needs to begin with.
     fn join(&mut self, now: Instant, id: ConnectionId, attachment: Attachment, mode: JoinMode) {
-        let burst = self.hub.burst(attachment.stream, mode);
-        self.send_burst(now, id, attachment, mode, burst);
+        let Attachment { message_stream, stream, .. } = attachment;
+        let burst = self.latest_burst.get(&self.hub, stream, mode, self.config.chunk_size, message_stream);
+        self.send_burst(now, id, attachment, &burst);
     }
 
-    fn send_burst(&mut self, now: Instant, id: ConnectionId, attachment: Attachment, mode: JoinMode, mut burst: Burst) {
+    fn send_burst(&mut self, now: Instant, id: ConnectionId, attachment: Attachment, burst: &WireBurst) {
         let now_ms = self.now_ms(now);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         if connection.closing.is_some() {
             return;
         }
-        let class = if mode == JoinMode::Gop { Class::Media } else { Class::Join };
-        let message_stream = attachment.message_stream;
-        // Where the past would not fit, the player begins with the next key frame.
-        let burst_bytes: usize = burst.frames.iter().map(|frame| frame.payload.len()).sum();
-        if connection.queue.len() + burst_bytes > self.config.queue.bytes {
-            burst.leave_out_pictures();
-        }
-        fanout::push_burst(connection, now, now_ms, self.config.chunk_size, message_stream, &burst, class);
+        // Where the past would not fit, the player begins with the next key frame: it gets headers only.
+        let fits = connection.queue.len() + burst.bytes <= self.config.queue.bytes;
+        connection.push_burst(now, now_ms, lane(attachment.message_stream), burst, fits);
         if !connection.queue.is_empty() {
             self.dirty.mark(id, connection);
         }
-        if burst.has_picture {
-            self.hub.open(attachment.stream, SubscriberId(hub_id(id, message_stream)));
+        if burst.has_picture && fits {
+            self.hub.open(attachment.stream, SubscriberId(hub_id(id, attachment.message_stream)));
         }
     }
 
@@ -588,7 +594,8 @@ impl Engine {
             self.hub.set_paused(attachment.stream, subscriber);
         } else if let Some(burst) = self.hub.resume(attachment.stream, subscriber, mode) {
             self.take_answers(now, id);
-            self.send_burst(now, id, attachment, mode, burst);
+            let burst = WireBurst::encode(&burst, mode, self.config.chunk_size, message_stream);
+            self.send_burst(now, id, attachment, &burst);
         }
     }
 
@@ -606,6 +613,7 @@ impl Engine {
         let number = hub_id(id, message_stream);
         match attachment.role {
             Role::Publisher => {
+                self.latest_burst.forget(attachment.stream);
                 let (hub, mut sink) = self.hub_and_sink(now);
                 hub.unpublish(now, attachment.stream, PublisherId(number), departure, &mut sink);
             }

@@ -43,6 +43,8 @@ pub(super) struct Stream {
     pub(super) publisher: Option<Publisher>,
     /// While a lost publisher may still come back.
     pub(super) grace_until: Option<Instant>,
+    /// See [`super::Hub::version`].
+    pub(super) version: u64,
     timeline: Timeline,
     headers: Headers,
     gop: GopCache,

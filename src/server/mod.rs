@@ -37,8 +37,9 @@ const FIRST_LISTENER: Token = Token(usize::MAX - 1);
 /// No connection has a token as high as this.
 const FIRST_CONNECTION_PAST: Token = Token(usize::MAX / 2);
 
-/// Events taken from the kernel in one turn.
-const EVENTS_PER_TURN: usize = 1024;
+/// Events taken from the kernel in one turn. Few, so that the first of hundreds who join is answered before all others
+/// were read.
+const EVENTS_PER_TURN: usize = 64;
 /// The one buffer into which every socket is read.
 const SCRATCH_BYTES: usize = 64 * 1024;
 /// Bytes that one connection may read in a turn.
@@ -46,11 +47,11 @@ const READ_BYTES_PER_TURN: usize = 256 * 1024;
 /// Bytes that one connection may write in a turn.
 const WRITE_BYTES_PER_TURN: usize = 128 * 1024;
 /// Bytes that all connections may write before the loop looks for new input again.
-const TURN_WRITE_BYTES: usize = 4 * 1024 * 1024;
+const TURN_WRITE_BYTES: usize = 1024 * 1024;
 /// Slices given to the kernel in one call.
 const SLICES_PER_WRITE: usize = 64;
-/// Connections accepted in a turn.
-const ACCEPTS_PER_TURN: usize = 256;
+/// Connections accepted in a turn: those who were accepted before go on in between.
+const ACCEPTS_PER_TURN: usize = 32;
 /// A shutdown that sessions do not end by themselves ends after this.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1_500);
 
@@ -277,11 +278,12 @@ impl Server {
             match socket.stream.read(&mut self.scratch) {
                 Ok(0) => return self.lose(now, id, CloseReason::PeerClosed),
                 Ok(count) => {
-                    if !self.engine.is_settled(id) {
-                        sys::acknowledge_now(socket.stream.as_fd());
-                    }
                     let input = self.scratch.get(..count).unwrap_or_default();
                     self.engine.handle_input(now, id, input);
+                    // An answer acknowledges as well.
+                    if !self.engine.is_settled(id) && self.engine.queued_bytes(id) == 0 {
+                        sys::acknowledge_now(socket.stream.as_fd());
+                    }
                     self.do_effects();
                     share = share.saturating_sub(count);
                     if count < self.scratch.len() && !to_the_end {
@@ -318,6 +320,7 @@ impl Server {
     }
 
     fn write_to(&mut self, now: Instant, id: ConnectionId) -> usize {
+        let share = self.engine.share(id, WRITE_BYTES_PER_TURN);
         let mut written = 0;
         loop {
             let Some(Some(Socket { stream, .. })) = self.sockets.get_mut(id.0) else { return written };
@@ -325,7 +328,7 @@ impl Server {
                 Some(piece) => stream.write(piece),
                 None => {
                     let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
-                    match self.engine.fill(id, WRITE_BYTES_PER_TURN - written, &mut slices) {
+                    match self.engine.fill(id, share - written, &mut slices) {
                         0 => return written,
                         filled => stream.write_vectored(slices.get(..filled).unwrap_or_default()),
                     }
@@ -348,7 +351,7 @@ impl Server {
                     return written;
                 }
             }
-            if written >= WRITE_BYTES_PER_TURN {
+            if written >= share {
                 self.engine.send_later(id);
                 return written;
             }

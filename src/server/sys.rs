@@ -12,14 +12,19 @@ use socket2::{SockRef, TcpKeepalive};
 /// Unsent bytes that the kernel holds for one socket before it says "not writable". Above it bytes wait in our queue,
 /// where they can be dropped; below it a key frame takes many calls.
 const NOTSENT_LOWAT_BYTES: libc::c_int = 256 * 1024;
+/// Peers that may wait to be accepted. The standard library's 128 is less than may join at the same moment; one that
+/// finds no place asks again after a second. The kernel cuts it to what the system allows.
+const BACKLOG: libc::c_int = 4_096;
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Options for a listener; Linux gives them to each accepted socket, so that accepting one takes no further call.
+/// Options for a listener; Linux gives them to each accepted socket, so that accepting one takes no further call. The
+/// socket listens already: doing so again only changes how many may wait.
 ///
 /// # Errors
 /// The first option that the kernel refuses.
 pub(super) fn prepare_listener(socket: BorrowedFd<'_>) -> io::Result<()> {
+    SockRef::from(&socket).listen(BACKLOG)?;
     set_stream_options(socket)
 }
 
