@@ -40,6 +40,7 @@ struct ServerForm {
     bind: IpAddr,
     port: u16,
     chunk_size: usize,
+    batch_ms: u64,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -79,7 +80,12 @@ impl From<&Config> for FileForm {
             .iter()
             .map(|(name, app)| (name.clone(), AppForm { join: Some(app.join), takeover: Some(app.takeover) }));
         FileForm {
-            server: ServerForm { bind: config.bind, port: config.port, chunk_size: engine.chunk_size },
+            server: ServerForm {
+                bind: config.bind,
+                port: config.port,
+                chunk_size: engine.chunk_size,
+                batch_ms: engine.batch_ms,
+            },
             limits: LimitsForm {
                 connections: engine.connections,
                 session: engine.session.clone(),
@@ -103,6 +109,7 @@ impl From<FileForm> for Config {
         let apps = apps.collect();
         let engine = EngineConfig {
             chunk_size: server.chunk_size,
+            batch_ms: server.batch_ms,
             connections: limits.connections,
             session: limits.session,
             queue: limits.queue,
