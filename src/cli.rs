@@ -38,6 +38,8 @@ pub struct Typed {
     pub bind: Option<IpAddr>,
     /// Size of outgoing chunks, in bytes.
     pub chunk_size: Option<usize>,
+    /// Window in which live frames are collected, in milliseconds.
+    pub batch_ms: Option<u64>,
     /// Name of the configuration file.
     pub config: Option<String>,
     /// Only print what holds.
@@ -108,6 +110,17 @@ const FLAGS: &[Flag] = &[
         default: Some(|config| config.engine.chunk_size.to_string()),
         update: |typed, value| {
             typed.chunk_size = usize::try_from(config::parse_number("server.chunk_size", value)?).ok();
+            Ok(())
+        },
+    },
+    Flag {
+        short: "",
+        long: "batch-ms",
+        value: Some("MS"),
+        help: "frames wait so long to leave together, 0..=100",
+        default: Some(|config| config.engine.batch_ms.to_string()),
+        update: |typed, value| {
+            typed.batch_ms = Some(config::parse_number("server.batch_ms", value)?);
             Ok(())
         },
     },
@@ -201,6 +214,7 @@ impl Typed {
         config.http_port = self.http_port.unwrap_or(config.http_port);
         config.bind = self.bind.unwrap_or(config.bind);
         config.engine.chunk_size = self.chunk_size.unwrap_or(config.engine.chunk_size);
+        config.engine.batch_ms = self.batch_ms.unwrap_or(config.engine.batch_ms);
     }
 
     /// How much is logged where `RUST_LOG` does not say it.
@@ -361,6 +375,7 @@ mod tests {
             ("--bind [::]", Typed { bind: ip("::"), ..Typed::default() }),
             ("--bind=127.0.0.1", Typed { bind: ip("127.0.0.1"), ..Typed::default() }),
             ("-s 128", Typed { chunk_size: Some(128), ..Typed::default() }),
+            ("--batch-ms 20", Typed { batch_ms: Some(20), ..Typed::default() }),
             ("--chunk-size 65536", Typed { chunk_size: Some(65536), ..Typed::default() }),
             ("--config a.toml --check", Typed { config: Some("a.toml".into()), check: true, ..Typed::default() }),
             ("-v", Typed { verbosity: 1, ..Typed::default() }),

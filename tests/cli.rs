@@ -145,7 +145,8 @@ fn bad_configurations_are_told_with_file_line_and_key() {
         (
             "key.toml",
             "[server]\n\nprot = 1935\n",
-            "3: server.prot: unknown field `prot`, expected one of `bind`, `port`, `http_port`, `chunk_size`",
+            "3: server.prot: unknown field `prot`, expected one of `bind`, `port`, `http_port`, `chunk_size`, \
+             `batch_ms`",
         ),
         (
             "value.toml",

@@ -21,6 +21,8 @@ usage: load COMMAND [OPTIONS] [rtmp://HOST:PORT/APP/STREAM[?QUERY]]
              from a player's connect() to the last byte of its first key frame, play_to_frame from its `play`
              to there. With --prepared all are connected before, and only `play` is said by all at once
   storm      connect, play, first key frame, close; again and again
+  fairness   a key frame of 300 KiB every second to many players of one stream: how late is the sound of another
+             stream with one player, with those key frames and without
   idle       connections that say `connect` and nothing more
   floor      serve: each message with one write to each player, and nothing else
 
@@ -34,11 +36,13 @@ pub enum Command {
     Saturated,
     Join,
     Storm,
+    Fairness,
     Idle,
     Floor,
 }
 
 /// See the module.
+#[derive(Clone)]
 pub struct Options {
     /// What to do.
     pub command: Command,
@@ -101,6 +105,7 @@ impl Options {
             Some("saturated") => Command::Saturated,
             Some("join") => Command::Join,
             Some("storm") => Command::Storm,
+            Some("fairness") => Command::Fairness,
             Some("idle") => Command::Idle,
             Some("floor") => Command::Floor,
             _ => return Err(flags.usage(USAGE)),
@@ -155,7 +160,7 @@ impl Options {
 fn flags() -> Flags {
     let mut flags = Flags::new();
     flags
-        .optopt("n", "count", "players [100], storm: cycles [1000], idle: connections [1000]", "N")
+        .optopt("n", "count", "players [100; fairness: 1000], storm: cycles [1000], idle: connections [1000]", "N")
         .optopt("m", "streams", "streams, players are spread over them [1]", "N")
         .optopt("", "stalled", "so many of the players stop reading [0]", "N")
         .optopt("", "at-once", "connections being opened at the same time [32; join: all]", "N")
@@ -178,6 +183,7 @@ fn default_count(command: Command) -> u64 {
     match command {
         Command::Storm | Command::Idle => 1_000,
         Command::Join => 500,
+        Command::Fairness => 1_000,
         _ => 100,
     }
 }

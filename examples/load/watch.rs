@@ -92,7 +92,7 @@ fn join_at_once(world: &mut World, options: &Options, report: &mut Report) -> io
 }
 
 /// Lets all players join, `at_once` of them at the same time.
-fn join_all(world: &mut World, options: &Options, start: Start) -> io::Result<()> {
+pub fn join_all(world: &mut World, options: &Options, start: Start) -> io::Result<()> {
     let end = Instant::now() + PATIENCE;
     for number in 0..options.count {
         world.add_player(number % options.streams.max(1), start, number < options.stalled)?;
@@ -221,6 +221,15 @@ impl Load {
         if share > SATURATED_SHARE {
             report.warn("this program used its whole processor: the server may be able to do more");
         }
+    }
+
+    /// Shares of a processor.
+    pub fn report_share(&self, report: &mut Report) {
+        let wall_ns = self.wall.as_nanos() as f64;
+        if self.server.is_some() {
+            report.add("server_cpu_share", self.server_ns as f64 / wall_ns, "processors");
+        }
+        report.add("own_cpu_share", self.own_ns as f64 / wall_ns, "processors");
     }
 
     /// CPU time for each of `count` joins or other cycles.

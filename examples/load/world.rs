@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::{Events, Poll, Token};
 
-use crate::clip::Clip;
+use crate::clip::{Clip, Tracks};
 use crate::link::Target;
 use crate::player::{Meter, Player, Start};
 use crate::publisher::Publisher;
@@ -51,6 +51,7 @@ pub struct World {
     /// When each publisher's schedule began.
     begins: Vec<Instant>,
     clip: Clip,
+    tracks: Tracks,
     pace: Pace,
     /// When something was last sent because there was room in a window.
     sent_at: Instant,
@@ -77,6 +78,7 @@ impl World {
             due: BinaryHeap::new(),
             begins: Vec::new(),
             clip,
+            tracks: Tracks::Both,
             pace: Pace::Schedule,
             sent_at: Instant::now(),
             meter: Meter::new(),
@@ -91,11 +93,16 @@ impl World {
         self.pace = pace;
     }
 
+    /// Changes what publishers send that are added from now on.
+    pub fn set_tracks(&mut self, tracks: Tracks) {
+        self.tracks = tracks;
+    }
+
     /// Adds a publisher of the next stream.
     pub fn add_publisher(&mut self) -> io::Result<()> {
         let index = self.publishers.len();
         let token = Token(PUBLISHERS + index);
-        let publisher = Publisher::connect(self.poll.registry(), token, &self.target, index)?;
+        let publisher = Publisher::connect(self.poll.registry(), token, &self.target, index, self.tracks)?;
         self.publishers.push(Some(publisher));
         self.begins.push(Instant::now());
         Ok(())

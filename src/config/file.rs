@@ -45,6 +45,7 @@ struct ServerForm {
     #[serde(with = "http_port")]
     http_port: HttpPort,
     chunk_size: usize,
+    batch_ms: u64,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -90,6 +91,7 @@ impl From<&Config> for FileForm {
                 port: config.port,
                 http_port: config.http_port,
                 chunk_size: engine.chunk_size,
+                batch_ms: engine.batch_ms,
             },
             limits: LimitsForm {
                 connections: engine.connections,
@@ -115,6 +117,7 @@ impl From<FileForm> for Config {
         let apps = apps.collect();
         let engine = EngineConfig {
             chunk_size: server.chunk_size,
+            batch_ms: server.batch_ms,
             connections: limits.connections,
             session: limits.session,
             http: limits.http,

@@ -291,6 +291,8 @@ pub struct AppConfig {
 pub struct EngineConfig {
     /// Size of outgoing chunks, in bytes.
     pub chunk_size: usize,
+    /// Live frames wait so long for others to be written with, in milliseconds; 0: not at all.
+    pub batch_ms: u64,
     /// Connections at the same time.
     pub connections: usize,
     /// Limits of each session.
@@ -318,6 +320,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {
             chunk_size: DEFAULT_CHUNK_SIZE,
+            batch_ms: 0,
             connections: 100_000,
             session: SessionLimits::default(),
             http: HttpLimits::default(),

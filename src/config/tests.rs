@@ -124,7 +124,8 @@ fn mistakes_are_told_with_line_and_key() {
     let cases = [
         (
             "[server]\nprot = 1\n",
-            "2: server.prot: unknown field `prot`, expected one of `bind`, `port`, `http_port`, `chunk_size`",
+            "2: server.prot: unknown field `prot`, expected one of `bind`, `port`, `http_port`, `chunk_size`, \
+             `batch_ms`",
         ),
         ("\n[serve]\n", "2: serve: unknown field `serve`, expected one of `server`, `limits`, `default`, `app`"),
         ("[server]\nbind = 'localhost'\n", "2: server.bind: invalid IP address syntax"),

@@ -68,6 +68,8 @@ pub(super) struct Connection {
     pub(super) queue: SendQueue,
     /// Stands in the list of connections that have something to send.
     pub(super) dirty: bool,
+    /// Stands there only for live frames, which may wait for others.
+    pub(super) held: bool,
     /// The kernel took less than it was given: wait for it to become writable.
     pub(super) blocked: bool,
     /// When the queue last moved, or began to fill.
@@ -90,6 +92,7 @@ impl Connection {
         Connection {
             queue: SendQueue::default(),
             dirty: false,
+            held: false,
             blocked: false,
             progress_at: now,
             session,

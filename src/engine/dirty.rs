@@ -5,6 +5,9 @@
 //! join at once, each sees something before anybody has all. Does not know what is to be sent.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
 
 use super::ConnectionId;
 use super::connection::Connection;
@@ -22,15 +25,20 @@ pub(super) struct DirtyList {
     urgent: VecDeque<ConnectionId>,
     much: VecDeque<ConnectionId>,
     taken: u32,
+    /// Those that have only live frames to send, while these are collected.
+    held: Vec<ConnectionId>,
+    held_until: Option<Instant>,
 }
 
 impl DirtyList {
     /// Adds `connection`, unless it stands there already or waits for its socket.
     pub(super) fn mark(&mut self, id: ConnectionId, connection: &mut Connection) {
-        if connection.dirty || connection.blocked {
+        let is_due = connection.dirty && !connection.held;
+        if is_due || connection.blocked {
             return;
         }
         connection.dirty = true;
+        connection.held = false;
         if connection.queue.len() <= LITTLE_BYTES {
             self.little.push_back(id);
         } else if connection.queue.urgent() > 0 {
@@ -38,6 +46,38 @@ impl DirtyList {
         } else {
             self.much.push_back(id);
         }
+    }
+
+    /// Adds `connection`, for which a live frame came, once `window` is over. It begins with the first such frame.
+    pub(super) fn hold(&mut self, now: Instant, window: Duration, id: ConnectionId, connection: &mut Connection) {
+        if connection.dirty || connection.blocked {
+            return;
+        }
+        connection.dirty = true;
+        connection.held = true;
+        self.held.push(id);
+        self.held_until.get_or_insert(now + window);
+    }
+
+    /// When [`DirtyList::release`] has something to do.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        self.held_until
+    }
+
+    /// Whose window is over is written to.
+    pub(super) fn release(&mut self, now: Instant, connections: &mut Slab<Connection>) {
+        if self.held_until.is_none_or(|until| until > now) {
+            return;
+        }
+        self.held_until = None;
+        let mut held = std::mem::take(&mut self.held);
+        for id in held.drain(..) {
+            // Not one that was written to meanwhile, because something came for it that does not wait.
+            if let Some(connection) = connections.get_mut(id.0).filter(|connection| connection.held) {
+                self.mark(id, connection);
+            }
+        }
+        self.held = held;
     }
 
     /// Takes the next one. Its connection may be gone, and another one may have its id and its own place here.

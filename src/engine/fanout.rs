@@ -6,7 +6,7 @@
 //! Per frame: one buffer is allocated and the payload copied into it once. Per player and frame: one reference counted
 //! clone and one push.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use slab::Slab;
@@ -150,7 +150,11 @@ impl Sink for FanOut<'_> {
                 begins = false;
             });
         }
-        self.dirty.mark(id, connection);
+        if class == Class::Media && self.config.batch_ms > 0 {
+            self.dirty.hold(self.now, Duration::from_millis(self.config.batch_ms), id, connection);
+        } else {
+            self.dirty.mark(id, connection);
+        }
         if class == Class::Kept {
             wake_if_overfull(connection, id, self.now, self.config, self.deadlines);
         }

@@ -202,6 +202,7 @@ impl Engine {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.dirty.release(now, &mut self.connections);
         let (hub, mut sink) = self.hub_and_sink(now);
         hub.handle_timeout(now, &mut sink);
         while let Some((at, id)) = self.deadlines.pop_due(now) {
@@ -218,10 +219,8 @@ impl Engine {
 
     /// When [`Engine::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match (self.hub.poll_timeout(), self.deadlines.next()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let deadlines = [self.hub.poll_timeout(), self.deadlines.next(), self.dirty.held_until()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Next connection with something to send.
@@ -229,6 +228,7 @@ impl Engine {
         loop {
             let id = self.dirty.take()?;
             if let Some(connection) = self.connections.get_mut(id.0)
+                && !connection.held
                 && std::mem::take(&mut connection.dirty)
             {
                 return Some(id);
