@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
-use super::{AppConfig, Config, EngineConfig, HubLimits, JoinMode, QueueLimits, SessionLimits, Takeover, ranges};
+use super::{
+    AppConfig, Config, EngineConfig, HlsConfig, HubLimits, JoinMode, QueueLimits, SessionLimits, Takeover, ranges,
+};
 
 /// What is wrong with a configuration file, and in which line.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -30,6 +32,7 @@ pub struct FileError {
 struct FileForm {
     server: ServerForm,
     limits: LimitsForm,
+    hls: HlsConfig,
     default: AppConfig,
     app: BTreeMap<String, AppForm>,
 }
@@ -86,6 +89,7 @@ impl From<&Config> for FileForm {
                 queue: engine.queue.clone(),
                 hub: engine.hub.clone(),
             },
+            hls: engine.hls.clone(),
             default: engine.app.clone(),
             app: apps.collect(),
         }
@@ -94,7 +98,7 @@ impl From<&Config> for FileForm {
 
 impl From<FileForm> for Config {
     fn from(form: FileForm) -> Self {
-        let FileForm { server, limits, default, app } = form;
+        let FileForm { server, limits, hls, default, app } = form;
         let apps = app.into_iter().map(|(name, own)| {
             let join = own.join.unwrap_or(default.join);
             let takeover = own.takeover.unwrap_or(default.takeover);
@@ -107,6 +111,7 @@ impl From<FileForm> for Config {
             session: limits.session,
             queue: limits.queue,
             hub: limits.hub,
+            hls,
             app: default,
             apps,
         };
