@@ -26,7 +26,10 @@ impl Bits {
 
     fn finish(mut self) -> Vec<u8> {
         self.put(1, 1);
-        self.0.chunks(8).map(|bits| bits.iter().fold(0, |byte, &bit| byte << 1 | u8::from(bit)) << (8 - bits.len())).collect()
+        self.0
+            .chunks(8)
+            .map(|bits| bits.iter().fold(0, |byte, &bit| byte << 1 | u8::from(bit)) << (8 - bits.len()))
+            .collect()
     }
 }
 

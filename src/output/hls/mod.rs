@@ -8,10 +8,10 @@
 //! - **Segments begin with key frames**, at the first one from `segment_ms` on, or earlier where the next one would
 //!   come too late. Without video each frame will do.
 //! - **EXT-X-TARGETDURATION is the longest group of pictures that was seen** (at least `segment_ms`) when the first
-//!   playlist is given out, and stays: a fixed high value would be as honest, but clients without low latency
-//!   stay three of them behind. A group that turns out longer later is cut at a frame that is no key frame, the only way
-//!   to keep both this number and the rounding rule of EXTINF; `EXT-X-INDEPENDENT-SEGMENTS` is then left out while such
-//!   a segment is listed. Nobody having asked for `idle_timeout_ms`, the number may be chosen anew.
+//!   playlist is given out, and stays: a fixed high value would be as honest, but clients without low latency stay
+//!   three of them behind. A group that turns out longer later is cut at a frame that is no key frame, the only way to
+//!   keep both this number and the rounding rule of EXTINF; `EXT-X-INDEPENDENT-SEGMENTS` is then left out while such a
+//!   segment is listed. Nobody having asked for `idle_timeout_ms`, the number may be chosen anew.
 //! - **The first playlist waits for the first whole segment**: hls.js gives up on a playlist without one. With the hub's
 //!   group of pictures as the first frames it is there by the next key frame.
 //! - **Media sequence numbers begin at the seconds since 1970**, so they, and with them the names of segments, rise over
@@ -29,8 +29,6 @@ mod playlist;
 mod request;
 mod segmenter;
 mod sessions;
-#[cfg(test)]
-mod tests;
 mod waiting;
 mod window;
 
@@ -222,8 +220,8 @@ impl Hls {
     /// Answers a request for what stands behind `/APP/STREAM/` in its path (nothing for `/APP/STREAM.m3u8`); `query`
     /// without its `?`. Whatever is not ours in the query is carried on into the playlists' URIs.
     ///
-    /// `new_session`: a random number, which the player gets where it has none. [`Answer::Wait`] is followed by an answer
-    /// from [`Hls::poll_ready`] under `ticket`, unless it is forgotten before.
+    /// `new_session`: a random number, which the player gets where it has none. [`Answer::Wait`] is followed by an
+    /// answer from [`Hls::poll_ready`] under `ticket`, unless it is forgotten before.
     pub fn request(&mut self, now: Instant, path: &str, query: &str, ticket: u64, new_session: u64) -> Answer {
         let Some(resource) = Resource::parse(path) else { return Answer::NotFound };
         let mut query = match Query::parse(query) {

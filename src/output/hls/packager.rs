@@ -45,18 +45,33 @@ impl Packager {
         }
     }
 
-    /// What comes next has nothing to do with what was before it.
-    pub(super) fn discontinuity(&mut self) {
-        if let Some(ts) = &mut self.ts {
-            ts.muxer.discontinuity();
+    /// Takes only what `frame` tells about its track: some codecs have no headers, or headers that do not tell all. To
+    /// be called when nothing is pending.
+    pub(super) fn learn(&mut self, frame: &Frame) {
+        if frame.is_coded() {
+            self.fmp4.push(frame);
+            self.fmp4.cut(None);
+        } else {
+            self.push(frame);
         }
     }
 
-    /// The bytes of what was pushed since the last time; the next frame will be at `next_ms`.
-    pub(super) fn cut(&mut self, next_ms: u64) -> Option<Bytes> {
+    /// A segment begins. `discontinuity`: it has nothing to do with what was before it.
+    pub(super) fn begin_segment(&mut self, discontinuity: bool) {
+        let Some(ts) = &mut self.ts else { return };
+        if discontinuity {
+            ts.muxer.discontinuity();
+        } else {
+            ts.muxer.begin();
+        }
+    }
+
+    /// The bytes of what was pushed since the last time. `next_ms`: decoding time of the next picture, where it is
+    /// known.
+    pub(super) fn cut(&mut self, next_ms: Option<u64>) -> Option<Bytes> {
         match &mut self.ts {
             Some(ts) => (!ts.bytes.is_empty()).then(|| ts.bytes.split().freeze()),
-            None => self.fmp4.cut(Some(next_ms)).map(|fragment| fragment.bytes),
+            None => self.fmp4.cut(next_ms).map(|fragment| fragment.bytes),
         }
     }
 

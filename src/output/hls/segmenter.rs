@@ -150,6 +150,9 @@ impl Segmenter {
         if matches!(frame.role, FrameRole::Header(_)) {
             self.header(frame);
         } else if frame.is_coded() && frame.kind != FrameKind::Data {
+            if self.packager.changes_tracks(frame) {
+                self.header(frame);
+            }
             match &mut self.held {
                 Some(held) => {
                     held.push(frame, false);
@@ -167,6 +170,7 @@ impl Segmenter {
 
     // Tracks.
 
+    /// A header, or a coded frame that tells what a header does not.
     fn header(&mut self, frame: &Frame) {
         let is_same = |other: &Frame| other.kind == frame.kind && other.role == frame.role;
         self.headers.retain(|other| !is_same(other));
@@ -176,7 +180,7 @@ impl Segmenter {
             self.packager.push(frame);
         } else if let Some(held) = &mut self.held {
             held.frames.retain(|held| held.kind != frame.kind);
-            self.packager.push(frame);
+            self.packager.learn(frame);
         } else {
             self.changes.push(frame.clone());
         }
@@ -211,9 +215,14 @@ impl Segmenter {
 
     /// The tracks change: a new segment begins with new headers.
     fn change(&mut self, next_ms: u64, now: Instant, window: &mut Window) {
-        self.end_segment(next_ms, now, window);
+        let limit_ms = window.segment_limit_ms();
+        if self.opening.is_some_and(|opening| next_ms.saturating_sub(opening.start_ms) > limit_ms) {
+            self.end_late(now, next_ms, limit_ms, true, window);
+        } else {
+            self.end_segment(next_ms, now, window);
+        }
         for header in mem::take(&mut self.changes) {
-            self.packager.push(&header);
+            self.packager.learn(&header);
         }
         self.is_new = true;
         self.discontinuity |= !window.listed().is_empty();
@@ -224,7 +233,7 @@ impl Segmenter {
         let video: Vec<Frame> = self.headers.extract_if(.., |header| header.kind == FrameKind::Video).collect();
         self.packager = Packager::new(self.format);
         for header in &self.headers {
-            self.packager.push(header);
+            self.packager.learn(header);
         }
         self.changes.clear();
         self.headers.extend(video);
@@ -294,18 +303,15 @@ impl Segmenter {
             let [last_ms, _] = self.steps_ms;
             self.steps_ms = [step_ms, last_ms];
         }
-        if boundary && frame.kind == FrameKind::Video {
-            if let Some(last) = self.last_key_ms.replace(ms) {
-                self.expect_gop(ms.saturating_sub(last), window);
-            }
+        let key_ms = Some(ms).filter(|_| boundary && frame.kind == FrameKind::Video);
+        if let Some(last_ms) = key_ms.and_then(|ms| self.last_key_ms.replace(ms)) {
+            self.expect_gop(ms.saturating_sub(last_ms), window);
         }
     }
 
     fn open(&mut self, ms: u64, independent: bool) {
         let discontinuity = mem::take(&mut self.discontinuity);
-        if discontinuity || self.is_new {
-            self.packager.discontinuity();
-        }
+        self.packager.begin_segment(discontinuity);
         self.opening = Some(Opening { start_ms: ms, discontinuity, independent });
         self.part_start_ms = ms;
     }
@@ -375,15 +381,15 @@ impl Segmenter {
         if !self.has_parts {
             return;
         }
-        let target_ms = window.part_target_ms();
-        if ms.saturating_sub(self.part_start_ms) > target_ms {
-            if let (Some(rest), Some(last_ms)) = (self.pending.split_before_last(), self.last_ms) {
-                self.end_part(last_ms, window);
-                self.pending = rest;
-            }
+        let (target_ms, most_ms) = window.part_target_ms();
+        let is_late = ms.saturating_sub(self.part_start_ms) > most_ms;
+        let rest = if is_late { self.pending.split_before_last() } else { None };
+        if let (Some(rest), Some(last_ms)) = (rest, self.last_ms) {
+            self.end_part(last_ms, window);
+            self.pending = rest;
         }
         let elapsed_ms = ms.saturating_sub(self.part_start_ms);
-        if elapsed_ms * 100 >= target_ms * PART_PERCENT || elapsed_ms + self.interval_ms() > target_ms {
+        if elapsed_ms * 100 >= target_ms * PART_PERCENT || elapsed_ms + self.interval_ms() > most_ms {
             self.end_part(ms, window);
         }
     }
@@ -392,16 +398,17 @@ impl Segmenter {
     fn end_part(&mut self, next_ms: u64, window: &mut Window) {
         let Some(opening) = self.opening else { return };
         let pending = mem::take(&mut self.pending);
-        let video_frames = pending.frames.iter().filter(|frame| frame.kind == FrameKind::Video).count();
+        let pictures = || pending.frames.iter().filter(|frame| frame.kind == FrameKind::Video);
+        let video_frames = pictures().count();
+        let next_picture_ms = Some(next_ms).filter(|next| pictures().all(|picture| picture.timestamp_ms < *next));
         let keys = pending.frames.iter().filter(|frame| self.is_boundary(frame)).count();
         for frame in &pending.frames {
             self.packager.push(frame);
         }
-        let Some(bytes) = self.packager.cut(next_ms) else { return };
-        if mem::take(&mut self.is_new) {
-            if let Some(init) = self.packager.init_segment() {
-                window.set_init(init);
-            }
+        let Some(bytes) = self.packager.cut(next_picture_ms) else { return };
+        let init = mem::take(&mut self.is_new).then(|| self.packager.init_segment());
+        if let Some(init) = init.flatten() {
+            window.set_init(init);
         }
         let duration_ms = next_ms.saturating_sub(self.part_start_ms);
         let video_frames = u32::try_from(video_frames).unwrap_or(u32::MAX);

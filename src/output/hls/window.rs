@@ -228,9 +228,10 @@ impl Window {
         }
     }
 
-    /// Length that parts should have and not exceed.
-    pub(super) fn part_target_ms(&self) -> u64 {
-        self.targets.map_or(self.config.part_ms, |targets| targets.part_ms)
+    /// Length that parts should have, and the most they may have. As long as the target is not fixed it follows the
+    /// parts: pictures that come slowly may need more.
+    pub(super) fn part_target_ms(&self) -> (u64, u64) {
+        self.targets.map_or((self.config.part_ms, u64::MAX), |targets| (targets.part_ms, targets.part_ms))
     }
 
     // Changes.
@@ -377,11 +378,5 @@ impl Window {
                 }
             }
         }
-    }
-
-    /// Bytes that are held.
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
     }
 }

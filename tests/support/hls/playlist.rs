@@ -80,13 +80,16 @@ fn number(text: &str) -> Result<u64, String> {
 /// ISO 8601 with milliseconds, UTC, as milliseconds since 1970.
 fn date(text: &str) -> Result<u64, String> {
     let bad = || format!("{text:?} is no date");
-    let digits: Vec<u64> =
-        text.split(['-', 'T', ':', '.', 'Z']).filter(|part| !part.is_empty()).map(|part| part.parse().unwrap_or(u64::MAX)).collect();
+    let digits: Vec<u64> = text
+        .split(['-', 'T', ':', '.', 'Z'])
+        .filter(|part| !part.is_empty())
+        .map(|part| part.parse().unwrap_or(u64::MAX))
+        .collect();
     let [year, month, day, hour, minute, second, ms] = digits[..] else { return Err(bad()) };
     if !(1970..10_000).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) || ms > 999 {
         return Err(bad());
     }
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let months = [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let years: u64 = (1970..year).map(|year| 365 + u64::from(is_leap(year))).sum();
     let days = years + months[..month as usize - 1].iter().sum::<u64>() + day - 1;
@@ -129,8 +132,7 @@ impl Playlist {
             "#EXT-X-ENDLIST" => self.is_ended = true,
             "#EXT-X-SERVER-CONTROL" => self.server_control(value)?,
             "#EXT-X-PART-INF" => {
-                self.part_target_ms =
-                    Some(milliseconds(attribute(value, "PART-TARGET").ok_or("no PART-TARGET")?)?)
+                self.part_target_ms = Some(milliseconds(attribute(value, "PART-TARGET").ok_or("no PART-TARGET")?)?)
             }
             "#EXT-X-SKIP" => {
                 let skipped = attribute(value, "SKIPPED-SEGMENTS").ok_or("no SKIPPED-SEGMENTS")?;
@@ -170,7 +172,9 @@ impl Playlist {
     /// Gives segments their numbers.
     fn number(&mut self) {
         let mut discontinuities = self.discontinuity_sequence;
-        for (segment, msn) in self.segments.iter_mut().chain(&mut self.open).zip(self.media_sequence + self.skipped as u64..) {
+        for (segment, msn) in
+            self.segments.iter_mut().chain(&mut self.open).zip(self.media_sequence + self.skipped as u64..)
+        {
             discontinuities += u64::from(segment.discontinuity);
             segment.msn = msn;
             segment.discontinuities = discontinuities;
