@@ -40,7 +40,8 @@ pub struct HlsConfig {
     pub low_latency: bool,
     /// A segment ends at the first key frame at or after this.
     pub segment_ms: u64,
-    /// Longest segment, key frame or not; what EXT-X-TARGETDURATION never exceeds.
+    /// Longest segment, key frame or not; what EXT-X-TARGETDURATION never exceeds. The default has room for x264's own
+    /// 250 frames at 24 per second.
     pub max_segment_ms: u64,
     /// Part Target Duration. 334 ms hold a whole number of frames, with little to spare, at each usual frame rate.
     pub part_ms: u64,
@@ -66,7 +67,7 @@ impl Default for HlsConfig {
             format: HlsFormat::Fmp4,
             low_latency: true,
             segment_ms: 2_000,
-            max_segment_ms: 10_000,
+            max_segment_ms: 12_000,
             part_ms: 334,
             segments: 7,
             removed_ms: 20_000,

@@ -107,9 +107,9 @@ fn a_number_that_may_not_exceed_another_is_refused_where_it_is_set() {
     let expected = "2: limits.session.command_bytes (65536) must not be larger than \
                     limits.session.message_bytes (5000): publishers send commands, too";
     assert_eq!(problem("[limits.session]\nmessage_bytes = 5000"), expected);
-    let told = problem("[hls]\nsegment_ms = 11000");
+    let told = problem("[hls]\nsegment_ms = 13000");
     assert!(
-        told.starts_with("2: hls.segment_ms (11000) must not be larger than hls.max_segment_ms (10000): "),
+        told.starts_with("2: hls.segment_ms (13000) must not be larger than hls.max_segment_ms (12000): "),
         "{told}"
     );
     let told = problem("[hls]\npart_ms = 3000");

@@ -47,3 +47,18 @@ impl Files {
         self.effects.pop_front()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_fetches_does_not_grow_for_ever() {
+        let mut files = Files::default();
+        for number in 0..=MAX_EFFECTS {
+            files.push(number.to_string(), FileChange::Remove);
+        }
+        assert_eq!(files.effects.len(), MAX_EFFECTS);
+        assert_eq!(files.pop().map(|effect| effect.name).as_deref(), Some("1"));
+    }
+}

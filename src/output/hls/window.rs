@@ -380,3 +380,66 @@ impl Window {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(window: &mut Window, now: Instant, duration_ms: u64, discontinuity: bool) {
+        let part = Part { bytes: Bytes::from_static(b"12345678"), duration_ms, independent: true, video_frames: 1 };
+        window.push_part(part, Opening { start_ms: 0, discontinuity, independent: true });
+        window.end_segment(now);
+    }
+
+    #[test]
+    fn segments_without_length_are_listed_up_to_a_limit() {
+        let now = Instant::now();
+        let mut window = Window::new(HlsConfig::default(), 5);
+        for _ in 0..2 * MAX_LISTED {
+            push(&mut window, now, 0, false);
+        }
+        assert_eq!(window.listed().len(), MAX_LISTED);
+        assert_eq!(window.first_msn(), 5 + MAX_LISTED as u64);
+    }
+
+    #[test]
+    fn three_target_durations_stay_in_the_playlist_however_few_segments_are_wanted() {
+        let now = Instant::now();
+        let mut window = Window::new(HlsConfig { segments: 3, ..HlsConfig::default() }, 0);
+        for _ in 0..20 {
+            push(&mut window, now, 500, false);
+        }
+        assert_eq!((window.targets().segment_s, window.listed().len()), (2, 12));
+    }
+
+    #[test]
+    fn a_removed_discontinuity_is_counted() {
+        let now = Instant::now();
+        let mut window = Window::new(HlsConfig { segments: 3, ..HlsConfig::default() }, 0);
+        for number in 0..10 {
+            push(&mut window, now, 2_000, number == 2 || number == 8);
+        }
+        assert_eq!((window.first_msn(), window.discontinuity_sequence), (7, 1));
+    }
+
+    #[test]
+    fn removed_segments_go_when_their_time_is_over_and_take_their_initialization_segments_with_them() {
+        let now = Instant::now();
+        let mut window = Window::new(HlsConfig { segments: 3, removed_ms: 0, ..HlsConfig::default() }, 0);
+        window.set_init(Bytes::from_static(b"one"));
+        push(&mut window, now, 2_000, false);
+        window.set_init(Bytes::from_static(b"two"));
+        for _ in 0..3 {
+            push(&mut window, now, 2_000, false);
+        }
+        assert_eq!(window.bytes, 4 * 8 + 6);
+        // Its own length, and the four segments that were listed with it.
+        let until = now + Duration::from_secs(10);
+        assert_eq!(window.expires_at(), Some(until));
+        window.expire(until - Duration::from_millis(1));
+        assert!(window.whole(0).is_some() && window.init(0).is_some() && window.part(0, 0).is_some());
+        window.expire(until);
+        assert!(window.whole(0).is_none() && window.init(0).is_none() && window.init(1).is_some());
+        assert_eq!(window.bytes, 3 * 8 + 3);
+    }
+}
