@@ -14,8 +14,8 @@ use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    AppConfig, Config, EngineConfig, HttpLimits, HttpPort, HubLimits, JoinMode, QueueLimits, SessionLimits, Takeover,
-    ranges,
+    AppConfig, Config, EngineConfig, HlsConfig, HttpLimits, HttpPort, HubLimits, JoinMode, QueueLimits, SessionLimits,
+    Takeover, ranges,
 };
 
 /// What is wrong with a configuration file, and in which line.
@@ -33,6 +33,7 @@ pub struct FileError {
 struct FileForm {
     server: ServerForm,
     limits: LimitsForm,
+    hls: HlsConfig,
     default: AppConfig,
     app: BTreeMap<String, AppForm>,
 }
@@ -100,6 +101,7 @@ impl From<&Config> for FileForm {
                 queue: engine.queue.clone(),
                 hub: engine.hub.clone(),
             },
+            hls: engine.hls.clone(),
             default: engine.app.clone(),
             app: apps.collect(),
         }
@@ -108,7 +110,7 @@ impl From<&Config> for FileForm {
 
 impl From<FileForm> for Config {
     fn from(form: FileForm) -> Self {
-        let FileForm { server, limits, default, app } = form;
+        let FileForm { server, limits, hls, default, app } = form;
         let apps = app.into_iter().map(|(name, own)| {
             let join = own.join.unwrap_or(default.join);
             let takeover = own.takeover.unwrap_or(default.takeover);
@@ -123,6 +125,7 @@ impl From<FileForm> for Config {
             http: limits.http,
             queue: limits.queue,
             hub: limits.hub,
+            hls,
             app: default,
             apps,
         };

@@ -4,6 +4,7 @@
 //! or protocol: [`parse`] takes the text of a configuration file, not its name.
 
 mod file;
+mod hls;
 mod ranges;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 pub use self::file::{FileError, parse, to_toml};
+pub use self::hls::{HlsConfig, HlsFormat, HlsMode};
 pub(crate) use self::ranges::parse_number;
 
 /// All that the operator may set.
@@ -303,6 +305,8 @@ pub struct EngineConfig {
     pub queue: QueueLimits,
     /// Limits of the hub.
     pub hub: HubLimits,
+    /// How streams become HLS.
+    pub hls: HlsConfig,
     /// What holds for applications without a section of their own.
     pub app: AppConfig,
     /// Sections of single applications, by name.
@@ -326,6 +330,7 @@ impl Default for EngineConfig {
             http: HttpLimits::default(),
             queue: QueueLimits::default(),
             hub: HubLimits::default(),
+            hls: HlsConfig::default(),
             app: AppConfig::default(),
             apps: BTreeMap::new(),
         }

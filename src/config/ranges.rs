@@ -89,6 +89,14 @@ const RANGES: &[Range] = &[
     range("limits.hub.cache.headers", 3..=1_024, |c| c.engine.hub.cache.headers as u64),
     range("limits.hub.cache.header_bytes", 4 * KIB..=GIB, |c| c.engine.hub.cache.header_bytes as u64),
     range("limits.hub.cache.video_absent_ms", 100..=HOUR_MS, |c| c.engine.hub.cache.video_absent_ms),
+    range("hls.segment_ms", 500..=60 * SECOND_MS, |c| c.engine.hls.segment_ms),
+    range("hls.max_segment_ms", SECOND_MS..=60 * SECOND_MS, |c| c.engine.hls.max_segment_ms),
+    range("hls.part_ms", 100..=5 * SECOND_MS, |c| c.engine.hls.part_ms),
+    range("hls.segments", 3..=1_000, |c| c.engine.hls.segments as u64),
+    range("hls.removed_ms", 0..=HOUR_MS, |c| c.engine.hls.removed_ms),
+    range("hls.window_bytes", MIB..=16 * GIB, |c| c.engine.hls.window_bytes as u64),
+    range("hls.waiting_requests", 1..=10_000_000, |c| c.engine.hls.waiting_requests as u64),
+    range("hls.idle_timeout_ms", SECOND_MS..=DAY_MS, |c| c.engine.hls.idle_timeout_ms),
 ];
 
 /// The first may not be larger than the second; why.
@@ -96,6 +104,8 @@ const ORDER: &[(&str, &str, &str)] = &[
     ("limits.session.command_bytes", "limits.session.message_bytes", "publishers send commands, too"),
     ("limits.session.message_bytes", "limits.session.partial_bytes", "one whole message has to fit"),
     ("limits.hub.cache.gop_bytes", "limits.queue.bytes", "a player that joins is sent a whole group at once"),
+    ("hls.segment_ms", "hls.max_segment_ms", "the second ends a segment in any case"),
+    ("hls.part_ms", "hls.segment_ms", "a segment is made of parts"),
 ];
 
 /// The range of the number that `key` of the configuration file names.

@@ -31,6 +31,7 @@ fn each_section_is_read() {
          limits.queue.lag_ms = 900\n\
          limits.hub.streams = 3\n\
          limits.hub.cache.probe_frames = 0\n\
+         [hls]\nmode = 'always'\nformat = 'ts'\nsegments = 9\n\
          [default]\njoin = 'key'\ntakeover = 'reject'\n",
     )
     .unwrap();
@@ -43,6 +44,7 @@ fn each_section_is_read() {
     engine.queue.lag_ms = 900;
     engine.hub.streams = 3;
     engine.hub.cache.probe_frames = 0;
+    engine.hls = HlsConfig { mode: HlsMode::Always, format: HlsFormat::Ts, segments: 9, ..HlsConfig::default() };
     engine.app = AppConfig { join: JoinMode::Key, takeover: Takeover::Reject };
     assert_eq!(config, expected);
     assert_eq!(config.address().to_string(), "[::1]:0");
@@ -116,7 +118,14 @@ fn a_number_that_may_not_exceed_another_is_refused_where_it_is_set() {
     let expected = "2: limits.session.command_bytes (65536) must not be larger than \
                     limits.session.message_bytes (5000): publishers send commands, too";
     assert_eq!(problem("[limits.session]\nmessage_bytes = 5000"), expected);
-    assert_eq!(ranges::ordered_count(), cases.len() + 1);
+    let told = problem("[hls]\nsegment_ms = 13000");
+    assert!(
+        told.starts_with("2: hls.segment_ms (13000) must not be larger than hls.max_segment_ms (12000): "),
+        "{told}"
+    );
+    let told = problem("[hls]\npart_ms = 3000");
+    assert!(told.starts_with("2: hls.part_ms (3000) must not be larger than hls.segment_ms (2000): "), "{told}");
+    assert_eq!(ranges::ordered_count(), cases.len() + 3);
 }
 
 #[test]
@@ -127,7 +136,7 @@ fn mistakes_are_told_with_line_and_key() {
             "2: server.prot: unknown field `prot`, expected one of `bind`, `port`, `http_port`, `chunk_size`, \
              `batch_ms`",
         ),
-        ("\n[serve]\n", "2: serve: unknown field `serve`, expected one of `server`, `limits`, `default`, `app`"),
+        ("\n[serve]\n", "2: serve: unknown field `serve`, expected one of `server`, `limits`, `hls`, `default`, `app`"),
         ("[server]\nbind = 'localhost'\n", "2: server.bind: invalid IP address syntax"),
         ("[default]\njoin = 'now'", "2: default.join: unknown variant `now`, expected one of `edge`, `gop`, `key`"),
         (
