@@ -10,8 +10,9 @@
 //! 3. [`container`]: what stands at the head of a frame's bytes.
 //! 4. [`rtmp`]: the RTMP specification, without I/O.
 //! 5. [`hub`]: who publishes, who subscribes, who gets which frame.
-//! 6. [`engine`]: sessions and hub joined: the whole server without I/O.
-//! 7. [`server`]: the only room with sockets and a clock.
+//! 6. [`output`]: what frames become apart from that: recordings, as commands for a disk.
+//! 7. [`engine`]: sessions and hub joined: the whole server without I/O.
+//! 8. [`server`]: the only room with sockets, files and a clock.
 //!
 //! A room may use only rooms above it in this list, and [`config`], which holds every default and limit.
 
@@ -21,6 +22,7 @@ pub mod container;
 pub mod engine;
 pub mod hub;
 pub mod media;
+pub mod output;
 pub mod rtmp;
 pub mod server;
 pub mod wire;

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
-use super::{AppConfig, Config, EngineConfig, HubLimits, JoinMode, QueueLimits, SessionLimits, Takeover, ranges};
+use super::{
+    AppConfig, Config, EngineConfig, HubLimits, JoinMode, QueueLimits, RecordConfig, SessionLimits, Takeover, ranges,
+};
 
 /// What is wrong with a configuration file, and in which line.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -30,6 +32,7 @@ pub struct FileError {
 struct FileForm {
     server: ServerForm,
     limits: LimitsForm,
+    record: RecordConfig,
     default: AppConfig,
     app: BTreeMap<String, AppForm>,
 }
@@ -86,6 +89,7 @@ impl From<&Config> for FileForm {
                 queue: engine.queue.clone(),
                 hub: engine.hub.clone(),
             },
+            record: engine.record.clone(),
             default: engine.app.clone(),
             app: apps.collect(),
         }
@@ -94,7 +98,7 @@ impl From<&Config> for FileForm {
 
 impl From<FileForm> for Config {
     fn from(form: FileForm) -> Self {
-        let FileForm { server, limits, default, app } = form;
+        let FileForm { server, limits, record, default, app } = form;
         let apps = app.into_iter().map(|(name, own)| {
             let join = own.join.unwrap_or(default.join);
             let takeover = own.takeover.unwrap_or(default.takeover);
@@ -107,6 +111,7 @@ impl From<FileForm> for Config {
             session: limits.session,
             queue: limits.queue,
             hub: limits.hub,
+            record,
             app: default,
             apps,
         };
@@ -125,6 +130,10 @@ pub fn parse(text: &str) -> Result<Config, FileError> {
         let problem =
             format!("{key}: no client can have this name; write it without / at its ends, empty parts, ? and \\");
         return Err(FileError { line: line_of_key(text, &key).unwrap_or(1), problem });
+    }
+    if let Err((key, problem)) = form.record.check() {
+        let line = line_of_key(text, key).unwrap_or(1);
+        return Err(FileError { line, problem: format!("{key}: {problem}") });
     }
     let config = Config::from(form);
     ranges::check(&config).map_err(|problem| {
@@ -170,7 +179,7 @@ fn explain(text: &str, error: &toml::de::Error) -> FileError {
     FileError { line, problem }
 }
 
-/// The key that stands at `span`, or whose value does.
+/// The key that stands at `span`, or whose value does, or holds what does.
 fn key_at(table: &DeTable<'_>, path: &str, span: &Range<usize>) -> Option<String> {
     table.iter().find_map(|(key, value)| {
         let path = joined(path, key.get_ref());
@@ -179,6 +188,7 @@ fn key_at(table: &DeTable<'_>, path: &str, span: &Range<usize>) -> Option<String
         }
         match value.get_ref() {
             DeValue::Table(table) => key_at(table, &path, span),
+            DeValue::Array(_) if value.span().start <= span.start && span.end <= value.span().end => Some(path),
             _ => None,
         }
     })

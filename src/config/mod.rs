@@ -5,6 +5,7 @@
 
 mod file;
 mod ranges;
+mod record;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::file::{FileError, parse, to_toml};
 pub(crate) use self::ranges::parse_number;
+pub use self::record::{PLACEHOLDERS, RecordConfig, RecordFormat};
 
 /// All that the operator may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,6 +239,8 @@ pub struct EngineConfig {
     pub queue: QueueLimits,
     /// Limits of the hub.
     pub hub: HubLimits,
+    /// Recordings.
+    pub record: RecordConfig,
     /// What holds for applications without a section of their own.
     pub app: AppConfig,
     /// Sections of single applications, by name.
@@ -258,6 +262,7 @@ impl Default for EngineConfig {
             session: SessionLimits::default(),
             queue: QueueLimits::default(),
             hub: HubLimits::default(),
+            record: RecordConfig::default(),
             app: AppConfig::default(),
             apps: BTreeMap::new(),
         }

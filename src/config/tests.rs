@@ -30,6 +30,7 @@ fn each_section_is_read() {
          limits.queue.lag_ms = 900\n\
          limits.hub.streams = 3\n\
          limits.hub.cache.probe_frames = 0\n\
+         record = { auto = true, directory = '/srv/tv', formats = ['mp4', 'es'], split_ms = 60000 }\n\
          [default]\njoin = 'key'\ntakeover = 'reject'\n",
     )
     .unwrap();
@@ -41,6 +42,10 @@ fn each_section_is_read() {
     engine.queue.lag_ms = 900;
     engine.hub.streams = 3;
     engine.hub.cache.probe_frames = 0;
+    engine.record.auto = true;
+    engine.record.directory = "/srv/tv".into();
+    engine.record.formats = vec![RecordFormat::Mp4, RecordFormat::Es];
+    engine.record.split_ms = 60_000;
     engine.app = AppConfig { join: JoinMode::Key, takeover: Takeover::Reject };
     assert_eq!(config, expected);
     assert_eq!(config.address().to_string(), "[::1]:0");
@@ -112,7 +117,10 @@ fn a_number_that_may_not_exceed_another_is_refused_where_it_is_set() {
 fn mistakes_are_told_with_line_and_key() {
     let cases = [
         ("[server]\nprot = 1\n", "2: server.prot: unknown field `prot`, expected one of `bind`, `port`, `chunk_size`"),
-        ("\n[serve]\n", "2: serve: unknown field `serve`, expected one of `server`, `limits`, `default`, `app`"),
+        (
+            "\n[serve]\n",
+            "2: serve: unknown field `serve`, expected one of `server`, `limits`, `record`, `default`, `app`",
+        ),
         ("[server]\nbind = 'localhost'\n", "2: server.bind: invalid IP address syntax"),
         ("[default]\njoin = 'now'", "2: default.join: unknown variant `now`, expected one of `edge`, `gop`, `key`"),
         (
@@ -127,6 +135,12 @@ fn mistakes_are_told_with_line_and_key() {
         ),
         ("[limits]\nqueue = 'big'", "2: limits.queue: invalid type: string \"big\", expected a section"),
         ("[server]\nport = 1\nport = 2\n", "3: this is not TOML: duplicate key: \"port = 2\""),
+        (
+            "[record]\npattern = '{day}-{sequence}'",
+            "2: record.pattern: knows no placeholders but {app} {stream} {date} {time} {sequence}, is \"{day}-",
+        ),
+        ("[record]\n\nformats = []", "3: record.formats: must name one format or more, each once"),
+        ("record.formats = ['avi']", "1: record.formats: unknown variant `avi`, expected one of `flv`, `ts`, `mp4`, "),
         ("port 1935", "1: this is not TOML: "),
         ("\n[server", "2: this is not TOML: "),
         ("server.port = 1 \u{1}", "1: this is not TOML: "),
