@@ -23,3 +23,7 @@ cargo test --locked --quiet
 step "interop tests: the server and real programs"
 cargo test --locked --quiet --test interop --no-run
 cargo test --locked --test interop -- --include-ignored
+
+step "interop tests: fragmented MP4 and real programs"
+cargo test --locked --quiet --test fmp4 --no-run
+cargo test --locked --test fmp4 -- --include-ignored

@@ -3,3 +3,4 @@
 //! Owns: the formats in which frames are stored or carried. Does not know files or connections.
 
 pub mod flv;
+pub mod fmp4;

@@ -3,6 +3,18 @@
 //! Owns: one name for each codec, however a tag spells it, and the reading of configuration records. Does not know
 //! containers.
 
+pub mod aac;
+pub mod ac3;
+pub mod av1;
+pub mod avc;
+pub mod bits;
+pub mod flac;
+pub mod hevc;
+pub mod mp3;
+pub mod nal;
+pub mod opus;
+pub mod vp9;
+
 use std::fmt;
 
 /// A codec, by whatever name it arrived.
