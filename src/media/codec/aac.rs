@@ -271,3 +271,106 @@ const fn channels_of(configuration: u8) -> u8 {
 const fn has_general_audio(object_type: u8) -> bool {
     matches!(object_type, 1..=4 | 6 | 7 | 17 | 19..=23)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Object type, rate, channels, rate with SBR, whether PS, frame length, signalled object type.
+    type Row = (u8, u32, u8, Option<u32>, bool, u16, u8);
+
+    fn row(config: &Config) -> Row {
+        let signalled = config.signalled_object_type();
+        let Config { object_type, sample_rate, channels, sbr_sample_rate, has_ps, frame_len, .. } = *config;
+        (object_type, sample_rate, channels, sbr_sample_rate, has_ps, frame_len, signalled)
+    }
+
+    #[test]
+    fn configurations() {
+        let seven = b"\x12\x00\x05\x08\x48\x00\x20\x00\xc4\x40\x0dLavc59.37.100\x56\xe5\x00";
+        let table: [(&str, &[u8], Row); 13] = [
+            ("LC, stereo", b"\x11\x90", (2, 48_000, 2, None, false, 1024, 2)),
+            ("LC, mono", b"\x12\x08", (2, 44_100, 1, None, false, 1024, 2)),
+            ("LC, 7.1", b"\x11\xb8", (2, 48_000, 8, None, false, 1024, 2)),
+            ("960 samples", b"\x11\x94", (2, 48_000, 2, None, false, 960, 2)),
+            ("a rate of its own", b"\x17\x80\x17\x70\x10", (2, 12_000, 2, None, false, 1024, 2)),
+            ("SBR said not to be there", b"\x11\x90\x56\xe5\x00", (2, 48_000, 2, None, false, 1024, 2)),
+            ("SBR that old decoders do not see", b"\x13\x10\x56\xe5\x98", (2, 24_000, 2, Some(48_000), false, 1024, 5)),
+            ("and PS", b"\x13\x08\x56\xe5\x9d\x48\x80", (2, 24_000, 1, Some(48_000), true, 1024, 29)),
+            ("SBR first", b"\x2b\x11\x88\x00", (2, 24_000, 2, Some(48_000), false, 1024, 5)),
+            ("PS first", b"\xeb\x09\x88\x00", (2, 24_000, 1, Some(48_000), true, 1024, 29)),
+            ("channels told by a program config element", seven, (2, 44_100, 7, None, false, 1024, 2)),
+            ("an object type with more bits", b"\xf9\x46\x40", (42, 48_000, 2, None, false, 1024, 42)),
+            ("ends behind the channels", b"\x0a\x10", (1, 44_100, 2, None, false, 1024, 1)),
+        ];
+        for (name, bytes, expected) in table {
+            assert_eq!(row(&Config::decode(bytes).unwrap()), expected, "{name}");
+        }
+        assert_eq!(Config::decode(b"\x13\x10\x56\xe5\x98").unwrap().output_sample_rate(), 48_000);
+        assert_eq!(Config::decode(b"\x11\x90").unwrap().output_sample_rate(), 48_000);
+    }
+
+    #[test]
+    fn damage_is_incomplete() {
+        let table: [(&str, &[u8]); 5] = [
+            ("empty", b""),
+            ("one byte", b"\x11"),
+            ("a rate that does not exist", b"\x16\x90"),
+            ("half a rate", b"\x17\x80\x17"),
+            ("half a program config element", b"\x12\x00\x05\x08"),
+        ];
+        for (name, bytes) in table {
+            assert_eq!(Config::decode(bytes), Err(Incomplete), "{name}");
+        }
+    }
+
+    fn adts(config: &[u8], access_unit: &[u8]) -> Vec<u8> {
+        let mut out = BytesMut::new();
+        assert!(Config::decode(config).unwrap().put_adts(access_unit, &mut out));
+        out.to_vec()
+    }
+
+    #[test]
+    fn adts_frames() {
+        assert_eq!(adts(b"\x11\x90", b"raw"), b"\xff\xf1\x4c\x80\x01\x5f\xfcraw");
+        assert_eq!(adts(b"\x12\x08", b""), b"\xff\xf1\x50\x40\x00\xff\xfc");
+        // 13 kHz has no index; 12 kHz is the nearest.
+        assert_eq!(adts(b"\x17\x80\x19\x64\x10", b"")[2], 0x64);
+    }
+
+    #[test]
+    fn adts_carries_the_program_config_element_where_no_number_tells_the_channels() {
+        let config = b"\x12\x00\x05\x08\x48\x00\x20\x00\xc4\x40\x0dLavc59.37.100\x56\xe5\x00";
+        let frame = adts(config, b"raw");
+        assert_eq!(frame[3] & 0xC0, 0);
+        assert_eq!(frame[7] >> 5, 5, "a program config element comes first");
+        assert_eq!(frame[frame.len() - 4..], *b"\0raw");
+        let told_len = usize::from(frame[3] & 3) << 11 | usize::from(frame[4]) << 3 | usize::from(frame[5] >> 5);
+        assert_eq!(told_len, frame.len());
+    }
+
+    #[test]
+    fn what_adts_cannot_carry_is_not_written() {
+        let mut out = BytesMut::new();
+        let config = Config::decode(b"\x11\x90").unwrap();
+        assert!(!config.put_adts(&[0; MAX_ADTS_LEN - ADTS_HEADER_LEN + 1], &mut out));
+        assert!(!Config::decode(b"\xf9\x46\x40").unwrap().put_adts(b"raw", &mut out));
+        assert!(out.is_empty());
+        assert!(config.put_adts(&[0; MAX_ADTS_LEN - ADTS_HEADER_LEN], &mut out));
+        assert_eq!(out.len(), MAX_ADTS_LEN);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(
+            bytes in prop::collection::vec(prop_oneof![Just(0), Just(0xFF), any::<u8>()], 0..60),
+        ) {
+            if let Ok(config) = Config::decode(&bytes) {
+                config.put_adts(&bytes, &mut BytesMut::new());
+            }
+            let _ = Config::decode(&[&[0x12, 0][..], &bytes].concat());
+        }
+    }
+}

@@ -233,3 +233,141 @@ fn frame_rate(bits: &mut BitReader<'_>) -> Result<Option<f64>, Incomplete> {
     // A tick is a field.
     Ok((units_in_tick > 0 && time_scale > 0).then(|| f64::from(time_scale) / (2.0 * f64::from(units_in_tick))))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SPS_320X180: &[u8] =
+        b"\x67\x64\x00\x0c\xac\xd9\x41\x41\x9f\x9f\x01\x10\x00\x00\x03\x00\x10\x00\x00\x03\x03\x20\
+        \xf1\x42\x99\x60";
+    const PPS: &[u8] = b"\x68\xeb\xe3\xcb\x22\xc0";
+
+    fn record_bytes() -> Vec<u8> {
+        [b"\x01\x64\x00\x0c\xff\xe1\x00\x1a", SPS_320X180, b"\x01\x00\x06", PPS, b"\xfd\xf8\xf8\x00"].concat()
+    }
+
+    #[test]
+    fn a_record_as_x264_writes_it() {
+        let bytes = Bytes::from(record_bytes());
+        let expected = Record {
+            profile: 100,
+            compatibility: 0,
+            level: 12,
+            nal_length_size: 4,
+            sps: vec![Bytes::from_static(SPS_320X180)],
+            pps: vec![Bytes::from_static(PPS)],
+        };
+        assert_eq!(Record::decode(&bytes), Ok(expected));
+        for len in 0..bytes.len() - 4 {
+            assert_eq!(Record::decode(&bytes.slice(..len)), Err(Incomplete), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn a_record_without_parameter_sets() {
+        let record = Record::decode(&Bytes::from_static(b"\x01\x42\xc0\x1e\xfc\xe0\x01\x00\x00")).unwrap();
+        assert_eq!((record.nal_length_size, record.sps.len(), record.pps.len()), (1, 0, 0));
+    }
+
+    #[test]
+    fn sequence_parameter_sets_of_x264() {
+        let table: [(&str, &[u8], u16, u16, f64); 4] = [
+            ("high, cropped", SPS_320X180, 320, 180, 25.0),
+            (
+                "high 4:2:2, interlaced, cropped",
+                b"\x67\x7a\x00\x28\xbc\xd9\x40\x78\x04\x4f\xcb\x80\x88\x00\x00\x1f\x48\x00\x07\x53\x00\xf8\xb1\x6c\xb0",
+                1920,
+                1080,
+                30_000.0 / 1001.0,
+            ),
+            (
+                "baseline, cropped on both sides",
+                b"\x67\x42\xc0\x0c\xd9\x03\x0f\xe2\x22\x30\x11\x00\x00\x03\x00\x01\x00\x00\x03\x00\x64\x0f\x14\x2a\x48",
+                178,
+                98,
+                50.0,
+            ),
+            (
+                "4:4:4",
+                b"\x67\xf4\x00\x0a\x91\x9b\x28\xe4\xf1\xf7\x80\x88\x00\x00\x03\x00\x08\x00\x00\x03\x00\xa0\x78\x91\x2c\
+                  \xb0",
+                98,
+                62,
+                10.0,
+            ),
+        ];
+        for (name, nal, width, height, frame_rate) in table {
+            let sps = Sps::decode(nal).unwrap();
+            assert_eq!((sps.width, sps.height, sps.frame_rate), (width, height, Some(frame_rate)), "{name}");
+            assert_eq!(dimensions(nal), Some((width, height)), "{name}");
+        }
+    }
+
+    /// Writes a set by hand, for what x264 does not write.
+    fn written(fields: &[Field]) -> Vec<u8> {
+        let mut bits = crate::media::codec::bits::BitWriter::default();
+        for &field in fields {
+            match field {
+                Field::Bits(value, count) => bits.bits(value, count),
+                Field::Ue(value) => {
+                    let bit_len = (value + 1).ilog2() as usize;
+                    bits.bits(0, bit_len);
+                    bits.bits(value + 1, bit_len + 1);
+                }
+            }
+        }
+        bits.finish()
+    }
+
+    #[derive(Clone, Copy)]
+    enum Field {
+        Bits(u32, usize),
+        Ue(u32),
+    }
+
+    #[test]
+    fn scaling_lists_and_offsets_of_reference_pictures_are_skipped() {
+        use Field::{Bits, Ue};
+        let mut fields = vec![Bits(0x67, 8), Bits(100, 8), Bits(0, 16), Ue(0), Ue(1), Ue(0), Ue(0), Bits(0, 1)];
+        // One list that ends early (a difference of -8), one of 64 equal values, six that are not there.
+        fields.extend([Bits(1, 1), Bits(1, 1), Ue(16), Bits(0, 5), Bits(1, 1)]);
+        fields.extend(std::iter::repeat_n(Ue(0), 64));
+        fields.extend([Bits(0, 1), Ue(0), Ue(1), Bits(0, 1), Ue(1), Ue(2), Ue(3), Ue(1), Ue(2), Ue(3)]);
+        fields.extend([Ue(4), Bits(0, 1), Ue(39), Ue(29), Bits(1, 1), Bits(1, 1), Bits(0, 1), Bits(0, 1), Bits(1, 1)]);
+        let sps = Sps::decode(&written(&fields)).unwrap();
+        assert_eq!((sps.width, sps.height, sps.frame_rate), (640, 480, None));
+    }
+
+    #[test]
+    fn a_picture_larger_than_any_or_cropped_to_less_than_nothing_has_no_size() {
+        use Field::{Bits, Ue};
+        let head = [Bits(0x67, 8), Bits(66, 8), Bits(0, 16), Ue(0), Ue(0), Ue(2), Ue(1), Bits(0, 1)];
+        let large = [&head[..], &[Ue(65_535), Ue(0), Bits(1, 1), Bits(1, 1), Bits(0, 2)]].concat();
+        assert_eq!(dimensions(&written(&large)), None);
+        let cropped = [Ue(0), Ue(0), Bits(1, 1), Bits(1, 1), Bits(1, 1), Ue(9), Ue(0), Ue(0), Ue(0), Bits(0, 1)];
+        assert_eq!(dimensions(&written(&[&head[..], &cropped].concat())), None);
+    }
+
+    #[test]
+    fn what_is_no_whole_set_has_no_size() {
+        assert_eq!(dimensions(b""), None);
+        assert_eq!(dimensions(PPS), None);
+        for len in 0..9 {
+            assert_eq!(dimensions(&SPS_320X180[..len]), None, "{len} bytes");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(
+            bytes in prop::collection::vec(prop_oneof![Just(0), Just(0xFF), any::<u8>()], 0..80),
+        ) {
+            let _ = Record::decode(&Bytes::from(bytes.clone()));
+            let _ = Sps::decode(&[&[0x67][..], &bytes].concat());
+            let _ = Sps::decode(&[&[0x67, 100][..], &bytes].concat());
+        }
+    }
+}

@@ -152,3 +152,86 @@ fn skip_profile_tier_level(bits: &mut BitReader<'_>, sub_layers: u32) -> Result<
     }
     bits.skip(present_bits)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const VPS: &[u8] =
+        b"\x40\x01\x0c\x01\xff\xff\x01\x60\x00\x00\x03\x00\x90\x00\x00\x03\x00\x00\x03\x00\x3c\x95\x98\x09";
+    const SPS_322X182: &[u8] =
+        b"\x42\x01\x01\x01\x60\x00\x00\x03\x00\x90\x00\x00\x03\x00\x00\x03\x00\x3c\xa0\x0a\x48\x0b\
+        \x9c\x95\x96\x56\x69\x24\xca\xf0\x16\x80\x80\x00\x00\x03\x00\x80\x00\x00\x0c\x84";
+    const SPS_SUB_LAYERS: &[u8] =
+        b"\x42\x01\x04\x04\x08\x00\x00\x03\x00\x9d\x08\x00\x00\x03\x00\x00\x78\x00\x00\xb0\x03\
+        \xc0\x80\x10\xe4\xd9\x65\x65\x2b\x29\x59\x64\x93\x2b\xc0\x5a\x02\x00\x00\x03\x00\x02\x00\x00\x03\x00\x32\x10";
+    const PPS: &[u8] = b"\x44\x01\xc1\x72\xb4\x62\x40";
+    const SEI: &[u8] = b"\x4e\x01\x05\x01\xff\x80";
+
+    fn record_bytes() -> Vec<u8> {
+        let head = b"\x01\x01\x60\x00\x00\x00\x90\x00\x00\x00\x00\x00\x3c\xf0\x00\xfc\xfd\xf8\xf8\x00\x00\x0f\x04";
+        let mut bytes = head.to_vec();
+        for (nal_type, nal) in [(0x20, VPS), (0x21, SPS_322X182), (0x22, PPS), (0x27, SEI)] {
+            bytes.extend([nal_type, 0, 1, 0, nal.len() as u8]);
+            bytes.extend(nal);
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_record_as_x265_writes_it() {
+        let bytes = Bytes::from(record_bytes());
+        let expected = Record {
+            profile_space: 0,
+            is_high_tier: false,
+            profile: 1,
+            compatibility: 0x6000_0000,
+            constraints: [0x90, 0, 0, 0, 0, 0],
+            level: 60,
+            chroma_format: 1,
+            luma_bits: 8,
+            chroma_bits: 8,
+            nal_length_size: 4,
+            vps: vec![Bytes::from_static(VPS)],
+            sps: vec![Bytes::from_static(SPS_322X182)],
+            pps: vec![Bytes::from_static(PPS)],
+        };
+        assert_eq!(Record::decode(&bytes), Ok(expected));
+        for len in 0..bytes.len() {
+            assert_eq!(Record::decode(&bytes.slice(..len)), Err(Incomplete), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn sequence_parameter_sets_of_x265() {
+        assert_eq!(dimensions(SPS_322X182), Some((322, 182)));
+        assert_eq!(dimensions(SPS_SUB_LAYERS), Some((1920, 1080)));
+    }
+
+    #[test]
+    fn what_is_no_whole_set_has_no_size() {
+        assert_eq!(dimensions(b""), None);
+        assert_eq!(dimensions(PPS), None);
+        for len in 0..23 {
+            assert_eq!(dimensions(&SPS_322X182[..len]), None, "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn kinds_of_units() {
+        let kinds: Vec<u8> = [VPS, SPS_322X182, PPS, SEI, b""].into_iter().map(nal_type_of).collect();
+        assert_eq!(kinds, [nal_type::VPS, nal_type::SPS, nal_type::PPS, 39, 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(
+            bytes in prop::collection::vec(prop_oneof![Just(0), Just(0xFF), any::<u8>()], 0..80),
+        ) {
+            let _ = Record::decode(&Bytes::from(bytes.clone()));
+            let _ = dimensions(&[&[0x42, 1][..], &bytes].concat());
+        }
+    }
+}
