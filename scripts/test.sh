@@ -27,3 +27,7 @@ cargo test --locked --test interop -- --include-ignored
 step "interop tests: fragmented MP4 and real programs"
 cargo test --locked --quiet --test fmp4 --no-run
 cargo test --locked --test fmp4 -- --include-ignored
+
+step "interop tests: recordings and real programs"
+cargo test --locked --quiet --test record --no-run
+cargo test --locked --test record -- --include-ignored

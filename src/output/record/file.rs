@@ -103,6 +103,11 @@ impl RecordFile {
         self.sent + self.buffer.len() as u64
     }
 
+    /// Whether some of the stream can only go on in another file.
+    pub(super) fn wants_split(&self) -> bool {
+        self.form.wants_split()
+    }
+
     /// Bytes that the disk does not have yet.
     pub(super) fn waiting(&self) -> u64 {
         self.len().saturating_sub(self.kept)
@@ -127,6 +132,13 @@ impl RecordFile {
         self.buffered_since.map(|since| since + wait)
     }
 
+    /// The format, where a file came to its end without a byte that it could carry.
+    pub(super) fn unwritten(&self) -> Option<&'static str> {
+        let never_was = self.stage == Stage::Gone && self.place.is_some();
+        // A track that is not there is no surprise.
+        (never_was && !matches!(self.form, Form::Es(_))).then(|| self.form.extension())
+    }
+
     /// Gives the disk what waits, where that is enough or has waited long enough.
     pub(super) fn flush_due(&mut self, now: Instant, wait: Duration, commands: &mut VecDeque<Command>) {
         if self.buffer.len() >= FLUSH_BYTES || self.flush_at(wait).is_some_and(|at| at <= now) {
@@ -139,7 +151,8 @@ impl RecordFile {
         if self.buffer.is_empty() {
             return;
         }
-        if let Some((directory, names)) = self.place.take() {
+        if let Some((directory, mut names)) = self.place.take() {
+            names.template.push_str(self.form.extension());
             self.send(commands, Command::Open { file: self.id, directory, names });
         }
         let bytes = self.buffer.split().freeze();

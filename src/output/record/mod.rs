@@ -13,10 +13,12 @@
 //! frame that comes after it still goes into the earlier file. Bytes are given to the disk in whole tags, packets or
 //! fragments, at the latest `flush_ms` after they came.
 
+mod es;
 mod file;
 mod flv;
 mod form;
 mod headers;
+mod mp4;
 mod name;
 #[cfg(test)]
 mod tests;
@@ -24,13 +26,11 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-
 use self::file::{Progress, RecordFile, Stage};
 use self::form::Form;
 use self::headers::{Headers, News};
 use super::disk::{Command, FileId, Outcome};
-use crate::config::{RecordConfig, RecordFormat};
+use crate::config::RecordConfig;
 use crate::media::{Frame, FrameKind, FrameRole};
 
 /// Sound that comes first waits for a picture for so much time of the stream.
@@ -56,6 +56,11 @@ pub enum RecordEvent {
         bytes: u64,
         /// Its duration, in milliseconds.
         duration_ms: u64,
+    },
+    /// A recording ended, and none of its frames could be written in this format.
+    NothingToWrite {
+        /// `.ts` or `.mp4`.
+        format: &'static str,
     },
     /// The recording ended by itself. What the disk has of it is finished as far as possible.
     Failed {
@@ -218,14 +223,10 @@ impl Recorder {
     }
 
     fn header(&mut self, now: Instant, frame: &Frame) {
-        let news = self.headers.note(frame);
-        if news == News::Nothing {
-            return;
-        }
-        // An MP4 file has its tracks at its beginning only.
-        let needs_split = news == News::Changed || self.config.formats.contains(&RecordFormat::Mp4);
-        if let Some(take) = self.take.as_mut().filter(|_| needs_split) {
-            take.split_due = true;
+        match (self.headers.note(frame), &mut self.take) {
+            (News::Nothing, _) => return,
+            (News::Changed, Some(take)) => take.split_due = true,
+            _ => {}
         }
         self.push(now, frame);
     }
@@ -283,9 +284,9 @@ impl Recorder {
     fn is_split_wanted(&self, take: Take, frame: &Frame) -> bool {
         let RecordConfig { split_ms, split_bytes, .. } = self.config;
         let is_long = split_ms > 0 && frame.timestamp_ms.saturating_sub(take.base_ms) >= split_ms;
+        let is_large = |file: &RecordFile| split_bytes > 0 && file.len() >= split_bytes;
         let mut open = self.files.iter().filter(|file| file.stage == Stage::Open);
-        let is_large = split_bytes > 0 && open.any(|file| file.len() >= split_bytes);
-        take.split_due || is_long || is_large
+        take.split_due || is_long || open.any(|file| is_large(file) || file.wants_split())
     }
 
     /// Begins new files with `frame`, which the caller gives to them.
@@ -300,14 +301,13 @@ impl Recorder {
         let base_ms = frame.timestamp_ms;
         self.take = Some(Take { base_ms, has_video, split_due: false });
         let unix_ms = self.unix_ms(now);
-        for format in self.config.formats.clone() {
-            let mut head = BytesMut::new();
-            let Some(form) = Form::begin(format, &self.headers, has_video, &mut head) else { continue };
-            let (pattern, from) = (&self.config.pattern, self.next_sequence);
-            let names = name::names(pattern, &self.app, &self.stream, unix_ms, form.extension(), from);
+        let (pattern, from) = (&self.config.pattern, self.next_sequence);
+        let names = name::names(pattern, &self.app, &self.stream, unix_ms, from);
+        let forms = self.config.formats.iter().flat_map(|format| Form::begin(*format, &self.headers, has_video));
+        for (form, head) in forms {
             let id = FileId::new(self.owner, self.next_file);
             self.next_file = self.next_file.wrapping_add(1);
-            let place = (self.config.directory.clone(), names);
+            let place = (self.config.directory.clone(), names.clone());
             self.files.push(RecordFile::new(id, form, base_ms, place, head));
         }
         self.next_sequence = self.next_sequence.saturating_add(1);
@@ -362,6 +362,9 @@ impl Recorder {
         self.held.clear();
         for file in &mut self.files {
             file.drain(&mut self.commands);
+            if let Some(format) = file.unwritten() {
+                self.events.push_back(RecordEvent::NothingToWrite { format });
+            }
         }
         self.files.retain(|file| file.stage != Stage::Gone);
     }

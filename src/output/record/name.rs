@@ -7,8 +7,8 @@ use crate::output::disk::{Names, SEQUENCE, cut_part, safe_name};
 /// Longest part of a name without the number in it and the format behind it.
 const MAX_PART_BYTES: usize = 200;
 
-/// Names for one file that begins at `unix_ms` (milliseconds since 1970-01-01 UTC). `extension` with its dot.
-pub(super) fn names(pattern: &str, app: &str, stream: &str, unix_ms: u64, extension: &str, from: u32) -> Names {
+/// Names for files that begin at `unix_ms` (milliseconds since 1970-01-01 UTC), without what says their format.
+pub(super) fn names(pattern: &str, app: &str, stream: &str, unix_ms: u64, from: u32) -> Names {
     let (date, time) = date_and_time(unix_ms);
     let filled = pattern
         .replace("{date}", &date)
@@ -17,7 +17,7 @@ pub(super) fn names(pattern: &str, app: &str, stream: &str, unix_ms: u64, extens
         .replace("{stream}", &safe_name(stream, MAX_PART_BYTES));
     let parts: Vec<String> = filled.split('/').map(|part| cut_part(part, MAX_PART_BYTES)).collect();
     let template = if filled.contains(SEQUENCE) { parts.join("/") } else { format!("{}-{SEQUENCE}", parts.join("/")) };
-    Names { template: template + extension, from }
+    Names { template, from }
 }
 
 /// `2026-01-31` and `23-59-59`.
@@ -83,13 +83,13 @@ mod tests {
         let unix_ms = 1_735_689_599_000;
         let pattern = "{app}/{stream}-{date}-{time}-{sequence}";
         let table = [
-            (pattern, "live", "a", "live/a-2024-12-31-23-59-59-3.flv"),
-            (pattern, "", "../x", "%empty/%2E./x-2024-12-31-23-59-59-3.flv"),
-            ("{sequence}/{stream}{sequence}", "live", "{app}", "3/%7Bapp%7D3.flv"),
-            ("fixed {stream}", "live", "a", "fixed a-3.flv"),
+            (pattern, "live", "a", "live/a-2024-12-31-23-59-59-3"),
+            (pattern, "", "../x", "%empty/%2E./x-2024-12-31-23-59-59-3"),
+            ("{sequence}/{stream}{sequence}", "live", "{app}", "3/%7Bapp%7D3"),
+            ("fixed {stream}", "live", "a", "fixed a-3"),
         ];
         for (pattern, app, stream, expected) in table {
-            let names = names(pattern, app, stream, unix_ms, ".flv", 3);
+            let names = names(pattern, app, stream, unix_ms, 3);
             assert_eq!(names.name(names.from), expected);
             assert!(is_safe_name(expected));
         }
@@ -97,9 +97,9 @@ mod tests {
 
     #[test]
     fn long_names_fit_and_stay_different() {
-        let make = |stream: &str| names("{stream}-{sequence}", "live", stream, 0, ".flv", 1).name(u32::MAX);
+        let make = |stream: &str| names("{stream}-{sequence}", "live", stream, 0, 1).name(u32::MAX);
         let (one, other) = (make(&"\u{e9}".repeat(300)), make(&"\u{e9}".repeat(301)));
-        assert!(is_safe_name(&one) && one.ends_with("4294967295.flv"), "{one}");
+        assert!(is_safe_name(&one) && one.ends_with("4294967295"), "{one}");
         assert_ne!(one, other);
     }
 }

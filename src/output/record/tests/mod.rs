@@ -1,5 +1,7 @@
 //! Recordings on a disk in memory: one that takes everything, one that says nothing, one that is full.
 
+mod formats;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
