@@ -6,7 +6,7 @@
 //!
 //! Behind the name stand, in this order: `rtmpdFinished` (so that a file whose end was never written is known),
 //! `rtmpdRoom` (entries for which there is room), `duration` in seconds, `filesize` in bytes, `keyframes` with `times`
-//! and `filepositions`, `reserved` (zeros where entries could stand), then what the publisher said. All of the first
+//! and `filepositions` (called `noEntries` where there are fewer than two), `reserved` (zeros where entries could stand), then what the publisher said. All of the first
 //! six together are the front: its length depends on the room only.
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -143,7 +143,8 @@ impl Layout {
         put_name(out, "filesize");
         put_number(out, file_bytes as f64);
         let entries = summary.key_frames().get(..self.room).unwrap_or(summary.key_frames());
-        put_name(out, "keyframes");
+        // The same length: an index of fewer entries is of no use, and ffmpeg complains of it.
+        put_name(out, if entries.len() < 2 { "noEntries" } else { "keyframes" });
         out.put_u8(OBJECT);
         put_numbers(out, "times", entries.iter().map(|entry| seconds(entry.time_ms)));
         put_numbers(out, "filepositions", entries.iter().map(|entry| entry.offset as f64));
