@@ -6,8 +6,9 @@
 //!
 //! Behind the name stand, in this order: `rtmpdFinished` (so that a file whose end was never written is known),
 //! `rtmpdRoom` (entries for which there is room), `duration` in seconds, `filesize` in bytes, `keyframes` with `times`
-//! and `filepositions` (called `noEntries` where there are fewer than two), `reserved` (zeros where entries could stand), then what the publisher said. All of the first
-//! six together are the front: its length depends on the room only.
+//! and `filepositions` (called `noEntries` where there are fewer than two), `reserved` (zeros where entries could
+//! stand), then what the publisher said. All of the first six together are the front: its length depends on the room
+//! only.
 
 use bytes::{BufMut, Bytes, BytesMut};
 

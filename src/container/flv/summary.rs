@@ -101,7 +101,7 @@ impl Summary {
     }
 
     fn note_key(&mut self, key_frame: KeyFrame) {
-        if self.seen % self.stride == 0 {
+        if self.seen.is_multiple_of(self.stride) {
             if self.key_frames.len() >= INDEX_ENTRIES {
                 let mut number = 0_usize;
                 self.key_frames.retain(|_| {
@@ -110,7 +110,7 @@ impl Summary {
                 });
                 self.stride = self.stride.saturating_mul(2);
             }
-            if self.seen % self.stride == 0 {
+            if self.seen.is_multiple_of(self.stride) {
                 self.key_frames.push(key_frame);
             }
         }

@@ -37,6 +37,8 @@ use crate::media::{Frame, FrameKind, FrameRole};
 const VIDEO_WAIT_MS: u64 = 1_000;
 /// Frames of sound that wait for a picture.
 const HELD_FRAMES: usize = 512;
+/// Bytes of all of them together.
+const HELD_BYTES: usize = 1024 * 1024;
 /// Sound may be so much behind the picture, in time of the stream, and still reach the file to which it belongs.
 const TAIL_MS: u64 = 2_000;
 
@@ -261,13 +263,14 @@ impl Recorder {
     fn hold(&mut self, now: Instant, frame: &Frame) {
         let first_ms = self.held.first().map_or(frame.timestamp_ms, |first| first.timestamp_ms);
         self.held.push(frame.clone());
-        let is_over = frame.timestamp_ms.saturating_sub(first_ms) >= VIDEO_WAIT_MS || self.held.len() >= HELD_FRAMES;
-        if !is_over {
+        let is_long = frame.timestamp_ms.saturating_sub(first_ms) >= VIDEO_WAIT_MS;
+        let bytes: usize = self.held.iter().map(|sound| sound.payload.len()).sum();
+        if !is_long && self.held.len() < HELD_FRAMES && bytes < HELD_BYTES {
             return;
         }
         if self.headers.has_video() {
             // There will be a picture; what came long before it belongs to no file.
-            self.held.remove(0);
+            self.held.drain(..self.held.len().div_ceil(2));
         } else {
             self.begin_with_held(now);
         }

@@ -12,6 +12,8 @@ use crate::media::{Frame, FrameKind};
 const FRAGMENT_MS: u64 = 1_000;
 /// Stream time after which it ends with whatever comes.
 const LATE_FRAGMENT_MS: u64 = 2_000;
+/// Bytes after which it does.
+const FRAGMENT_BYTES: usize = 8 * 1024 * 1024;
 
 /// One MP4 file.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub(super) struct Mp4Form {
     no_video: bool,
     /// Timestamp of the first frame that no fragment has.
     pending_since_ms: Option<u64>,
+    pending_bytes: usize,
 }
 
 impl Mp4Form {
@@ -31,7 +34,7 @@ impl Mp4Form {
     pub(super) fn begin(headers: &Headers) -> Self {
         let mut muxer = Muxer::new();
         headers.frames().for_each(|header| muxer.push(header));
-        Mp4Form { muxer, has_begun: false, no_audio: false, no_video: false, pending_since_ms: None }
+        Mp4Form { muxer, has_begun: false, no_audio: false, no_video: false, pending_since_ms: None, pending_bytes: 0 }
     }
 
     /// Whether some of the stream can only go on in another file.
@@ -49,10 +52,12 @@ impl Mp4Form {
         let is_video = frame.kind == FrameKind::Video && frame.is_coded();
         let is_place = is_video || !self.muxer.has_video();
         let is_due = frame.is_video_key() || pending_ms >= FRAGMENT_MS;
-        if (is_place && is_due) || pending_ms >= LATE_FRAGMENT_MS {
+        let is_late = pending_ms >= LATE_FRAGMENT_MS || self.pending_bytes >= FRAGMENT_BYTES;
+        if (is_place && is_due) || is_late {
             self.cut(is_video.then_some(now_ms), out);
         }
         self.muxer.push(frame);
+        self.pending_bytes = self.pending_bytes.saturating_add(frame.payload.len());
         if frame.is_coded() && self.muxer.has_samples() {
             self.pending_since_ms.get_or_insert(now_ms);
         }
@@ -80,6 +85,7 @@ impl Mp4Form {
 
     fn cut(&mut self, next_ms: Option<u64>, out: &mut BytesMut) {
         self.pending_since_ms = None;
+        self.pending_bytes = 0;
         let Some(fragment) = self.muxer.cut(next_ms) else { return };
         if !self.has_begun {
             let Some(init) = self.muxer.init_segment() else { return };

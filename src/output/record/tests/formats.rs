@@ -96,6 +96,16 @@ fn an_mp4_of_sound_alone_has_fragments_too() {
 }
 
 #[test]
+fn time_that_stands_still_does_not_fill_the_memory() {
+    let mut world = World::new(in_formats(&[RecordFormat::Mp4]));
+    world.frames(&avc_clip(0, 1));
+    let large = media(FrameKind::Video, 1_000, &[DELTA, &[0; 1_000_000][..]].concat());
+    (0..30).for_each(|_| world.frame(&large));
+    world.end();
+    assert!(names(&boxes(world.only_file())).iter().filter(|name| **name == "moof").count() >= 4);
+}
+
+#[test]
 fn a_track_that_comes_later_begins_a_new_mp4() {
     let mut world = World::new(in_formats(&[RecordFormat::Mp4]));
     for frame in avc_clip(0, 5) {

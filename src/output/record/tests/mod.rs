@@ -403,6 +403,20 @@ fn sound_that_comes_before_the_picture_waits_for_it() {
 }
 
 #[test]
+fn sound_that_waits_has_a_limit() {
+    let large = media(FrameKind::Audio, 0, &[&b"\xAF\x01"[..], &[0; 300_000]].concat());
+    let mut world = World::new(config());
+    world.frames(&[video_header(100), audio_header()]);
+    for _ in 0..1_000 {
+        world.frame(&large);
+        world.frame(&audio(0));
+        let bytes: usize = world.recorder.held.iter().map(|sound| sound.payload.len()).sum();
+        assert!(bytes < 1_400_000 && world.recorder.held.len() <= 512);
+    }
+    assert!(world.disk.files.is_empty());
+}
+
+#[test]
 fn a_picture_that_comes_late_begins_a_file() {
     let mut world = World::new(config());
     world.frame(&audio_header());
