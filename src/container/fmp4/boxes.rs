@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn sizes_stand_before_contents() {
         let mut out = BytesMut::from(&b"before"[..]);
-        put_box(&mut out, b"outr", |out| put_full_box(out, b"innr", 1, 0x0203_04, |out| out.put_u8(9)));
+        put_box(&mut out, b"outr", |out| put_full_box(out, b"innr", 1, 0x0002_0304, |out| out.put_u8(9)));
         assert_eq!(&out[..], b"before\0\0\0\x15outr\0\0\0\x0Dinnr\x01\x02\x03\x04\x09");
     }
 

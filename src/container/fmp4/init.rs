@@ -1,4 +1,4 @@
-//! The init segment: `ftyp` and a `moov` without samples (ISO/IEC 14496-12, 8.2 to 8.8; ISO/IEC 23000-19, 7.3).
+//! The init segment: `ftyp` and a `moov` without samples (ISO/IEC 14496-12, 8.2 to 8.8).
 //!
 //! Owns: what stands around the sample entries. Does not know codecs.
 
@@ -37,7 +37,7 @@ pub(super) fn put_init_segment(out: &mut BytesMut, video: Option<&VideoTrack>, a
     put_box(out, b"ftyp", |out| {
         out.put_slice(b"iso6");
         out.put_u32(0);
-        out.put_slice(b"iso6cmfcmp41");
+        out.put_slice(b"iso6mp41");
     });
     put_box(out, b"moov", |out| {
         put_movie_header(out);

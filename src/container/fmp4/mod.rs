@@ -1,11 +1,12 @@
-//! Fragmented MP4 (ISO/IEC 14496-12) in the form of CMAF (ISO/IEC 23000-19): frames to an init segment and fragments.
+//! Fragmented MP4 (ISO/IEC 14496-12): frames to an init segment and fragments.
 //!
-//! Owns: the tracks by their headers, decoding times, and the boxes. Takes the default video track and the default audio
-//! track (track id 0) and no others. Carries H.264, HEVC, AV1, VP9; AAC, MP3, Opus, FLAC, AC-3, E-AC-3; frames of other
-//! codecs are passed over. Does not decide when to cut, and does not know where the bytes go.
+//! Owns: the tracks by their headers, decoding times, and the boxes. Takes the default video track and the default
+//! audio track (track id 0) and no others. Carries H.264, HEVC, AV1, VP9; AAC, MP3, Opus, FLAC, AC-3, E-AC-3; frames of
+//! other codecs are passed over. Does not decide when to cut, and does not know where the bytes go.
 //!
-//! Both tracks of a stream stand in each fragment, video first. Times of both are those of the stream: no edit list, and
-//! composition times may be negative.
+//! Both tracks of a stream stand in each fragment, video first. Times of both are those of the stream: no edit list,
+//! and composition times may be negative. Fragments are built as CMAF (ISO/IEC 23000-19) builds them, but CMAF has one
+//! track in a file, so its brand is not claimed.
 
 mod audio;
 mod boxes;
@@ -96,9 +97,9 @@ impl Muxer {
         }
     }
 
-    /// Whether `frame` changes the init segment: by a header, by the first frame of a codec that has no headers, or by a
-    /// key frame that tells the size of an AV1 or VP9 picture which no header told. Cut first, then push it, then make a
-    /// new init segment. A header that says what is known already changes nothing.
+    /// Whether `frame` changes the init segment: by a header, by the first frame of a codec that has no headers, or by
+    /// a key frame of AV1 or VP9 that tells another size than is known. Cut first, then push it, then make a new init
+    /// segment. A header that says what is known already changes nothing.
     pub fn changes_tracks(&self, frame: &Frame) -> bool {
         let mut changes = default_units(frame).filter_map(|unit| self.change(frame.kind, &unit));
         changes.any(|change| match change {
@@ -184,7 +185,8 @@ impl Muxer {
     ///
     /// `next_ms` is the decoding time of the video frame that will come next, in milliseconds, where it is known: then
     /// the duration of the last one is exact; else it is that of the one before it, and the next fragment may begin a
-    /// little before or after this one's end. Audio frames tell their own duration.
+    /// little before or after this one's end. Audio frames tell their own duration. A longer gap belongs to the first
+    /// frame behind it, which is decoded early and presented in time.
     pub fn cut(&mut self, next_ms: Option<u64>) -> Option<Fragment> {
         let mut out = BytesMut::new();
         let fragment = self.put_fragment(&mut out, next_ms)?;
@@ -206,6 +208,8 @@ impl Muxer {
         for frame in frames {
             scratch.push(frame);
         }
+        // Squeezed frames are short, but live ones follow.
+        scratch.video_queue.end_like(&self.video_queue);
         let mut out = BytesMut::new();
         scratch.put_init_segment(&mut out);
         scratch.put_fragment(&mut out, None);
@@ -226,7 +230,7 @@ impl Muxer {
                 if old.is_some_and(|old| old.is_like(&track)) {
                     return None;
                 }
-                // A new header of VP9 does not tell the size, and mostly it stays.
+                // A new header may not tell the size, and mostly it stays.
                 track.dimensions = track.dimensions.or(old.and_then(|old| old.dimensions));
                 Some(Change::Video(track))
             }

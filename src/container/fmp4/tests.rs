@@ -200,7 +200,8 @@ fn the_init_segment_has_the_boxes_that_it_needs() {
 fn what_is_known_of_the_tracks() {
     assert_eq!(Muxer::new().init_segment(), None);
     assert_eq!(Muxer::new().codecs(), None);
-    let rows: [(&[Frame], &str, Option<(u16, u16)>, (bool, bool)); 3] = [
+    type Row<'a> = (&'a [Frame], &'a str, Option<(u16, u16)>, (bool, bool));
+    let rows: [Row<'_>; 3] = [
         (&[avc_header(), aac_header()], "avc1.64001f,mp4a.40.2", Some((1280, 720)), (true, true)),
         (&[avc_header()], "avc1.64001f", Some((1280, 720)), (true, false)),
         (&[aac_header()], "mp4a.40.2", None, (false, true)),
@@ -419,6 +420,31 @@ fn one_who_joins_gets_the_tracks_and_goes_on_with_later_fragments() {
 }
 
 #[test]
+fn live_frames_follow_squeezed_ones_without_a_gap() {
+    let mut live = muxer(&[avc_header(), key(0, 0, b"K"), delta(40, 0, b"P"), delta(80, 0, b"P")]);
+    live.cut(None);
+    let squeezed = [key(78, 0, b"K"), delta(79, 0, b"P"), delta(80, 0, b"P")];
+    let joined = live.joined(&squeezed);
+    let tracks = seen(&joined[live.init_segment().unwrap().len()..]);
+    let durations: Vec<u32> = tracks[&1].iter().map(|sample| sample.duration).collect();
+    assert_eq!(durations, [90, 90, 3600]);
+}
+
+#[test]
+fn a_gap_between_fragments_is_none_in_decoding_time() {
+    let mut muxer = muxer(&[avc_header(), aac_header(), key(0, 0, b"K"), sound(0, b"a"), delta(40, 0, b"P")]);
+    muxer.cut(None);
+    muxer.push(&delta(240, 40, b"Q"));
+    muxer.push(&sound(240, b"b"));
+    let fragment = muxer.cut(None).unwrap();
+    let tracks = seen(&fragment.bytes);
+    // The pause is a usual step, for nothing else is known.
+    assert_eq!(tracks[&1], [row(80 * 90, (160 + 200) * 90, DELTA, (160 + 40) * 90, b"Q")]);
+    assert_eq!(tracks[&2], [row(1024, 240 * 48, KEY, 240 * 48 - 1024, b"b")]);
+    assert_eq!((fragment.start_ms, fragment.duration_ms), (80, 360));
+}
+
+#[test]
 fn what_is_pending_is_bounded() {
     let mut muxer = muxer(&[avc_header()]);
     let mut payload = b"\x17\x01\0\0\0".to_vec();
@@ -429,6 +455,16 @@ fn what_is_pending_is_bounded() {
     }
     assert!(muxer.pending_bytes() <= MAX_PENDING_BYTES);
     assert_eq!(muxer.video_queue.samples().len(), MAX_PENDING_BYTES / (payload.len() - 5));
+}
+
+/// Whether video, time, how far that may go, composition time, payload.
+fn any_frame() -> impl Strategy<Value = (bool, u64, u8, i32, Vec<u8>)> {
+    (any::<bool>(), any::<u64>(), 0..3_u8, any::<i32>(), any_payload())
+}
+
+/// Step of time, composition time, whether key, data.
+fn any_step() -> impl Strategy<Value = (u64, i32, bool, Vec<u8>)> {
+    (0..100_u64, -100..100_i32, any::<bool>(), prop::collection::vec(any::<u8>(), 1..20))
 }
 
 fn any_payload() -> impl Strategy<Value = Vec<u8>> {
@@ -468,7 +504,7 @@ fn any_payload() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_bytes_are_survived_and_every_fragment_can_be_read(
-        frames in prop::collection::vec((any::<bool>(), any::<u64>(), 0..3_u8, any::<i32>(), any_payload()), 0..40),
+        frames in prop::collection::vec(any_frame(), 0..40),
     ) {
         let mut muxer = Muxer::new();
         let mut pushed = Vec::new();
@@ -496,7 +532,7 @@ proptest! {
 
     #[test]
     fn what_was_pushed_comes_out(
-        frames in prop::collection::vec((0..100_u64, -100..100_i32, any::<bool>(), prop::collection::vec(any::<u8>(), 1..20)), 1..40),
+        frames in prop::collection::vec(any_step(), 1..40),
         cut_every in 1..10_usize,
     ) {
         let mut muxer = muxer(&[avc_header(), aac_header()]);
@@ -507,7 +543,8 @@ proptest! {
                 let fragment = muxer.cut(Some(time_ms)).unwrap();
                 received.extend(seen(&fragment.bytes).remove(&1).unwrap());
             }
-            muxer.push(&if *is_key { key(time_ms, *composition_ms, data) } else { delta(time_ms, *composition_ms, data) });
+            let make = if *is_key { key } else { delta };
+            muxer.push(&make(time_ms, *composition_ms, data));
             sent.push((time_ms * 90, composition_ms * 90, if *is_key { KEY } else { DELTA }, data.clone()));
         }
         received.extend(seen(&muxer.cut(None).unwrap().bytes).remove(&1).unwrap());

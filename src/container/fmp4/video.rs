@@ -7,6 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::boxes::{put_box, put_full_box};
 use crate::media::codec::{CodecId, av1, avc, hevc, vp9};
+use crate::wire::{Incomplete, Reader};
 
 /// Ten times the VP9 level that a codec string names where the record does not know it: 1080p at 60 pictures a second.
 const USUAL_VP9_LEVEL: u8 = 41;
@@ -37,7 +38,7 @@ impl VideoTrack {
             }
             CodecId::Hevc => {
                 let record = hevc::Record::decode(header).ok()?;
-                (hevc_string(&record), record.sps.first().and_then(|sps| hevc::dimensions(sps)), header.clone())
+                (hevc_string(&record), record.sps.first().and_then(|sps| hevc::dimensions(sps)), complete(header))
             }
             CodecId::Av1 => {
                 let record = av1::Record::decode(header).ok()?;
@@ -67,7 +68,7 @@ impl VideoTrack {
     pub(super) fn resized(&self, key_frame: &[u8]) -> Option<Self> {
         let told = match self.codec {
             CodecId::Vp9 => vp9::dimensions(key_frame),
-            CodecId::Av1 if self.dimensions.is_none() => av1::dimensions(key_frame),
+            CodecId::Av1 => av1::dimensions(key_frame),
             _ => None,
         };
         let dimensions = told.filter(|_| told != self.dimensions)?;
@@ -115,6 +116,33 @@ impl VideoTrack {
             }
         });
     }
+}
+
+/// An HEVC record that says of each of its arrays that no such unit comes with the pictures: what `hvc1` stands for
+/// (ISO/IEC 14496-15, 8.4.1.1), and what encoders leave to the writer of the file.
+fn complete(header: &Bytes) -> Bytes {
+    /// Bytes before the count of arrays.
+    const HEAD_LEN: usize = 22;
+    const IS_COMPLETE: u8 = 0x80;
+    let mut out = BytesMut::from(&header[..]);
+    let mut reader = Reader::new(header);
+    let mut mark_arrays = || {
+        reader.skip(HEAD_LEN)?;
+        for _ in 0..reader.u8()? {
+            if let Some(head) = out.get_mut(header.len() - reader.remaining()) {
+                *head |= IS_COMPLETE;
+            }
+            reader.skip(1)?;
+            for _ in 0..reader.u16()? {
+                let len = reader.u16()?;
+                reader.skip(usize::from(len))?;
+            }
+        }
+        Ok::<(), Incomplete>(())
+    };
+    // Of a record that ends early the rest stays as it is.
+    let _ = mark_arrays();
+    out.freeze()
 }
 
 /// ISO/IEC 14496-15, annex E.3.
@@ -199,6 +227,24 @@ mod tests {
             assert_eq!(&out[4..8], &track.codec_string.as_bytes()[..4]);
             assert_eq!(&out[32..36], b"\x01\x40\0\xB4");
             assert_eq!(&out[86..], config);
+        }
+    }
+
+    #[test]
+    fn an_hevc_record_says_that_its_parameter_sets_are_all() {
+        let head = b"\x01\x01\x60\0\0\0\x90\0\0\0\0\0\x5D\xF0\0\xFC\xFD\xF8\xF8\0\0\x0F";
+        let rows: [(&str, &[u8], &[u8]); 3] = [
+            (
+                "two",
+                b"\x02\x20\0\x01\0\x02ab\x21\0\x02\0\x01c\0\x01d",
+                b"\x02\xA0\0\x01\0\x02ab\xA1\0\x02\0\x01c\0\x01d",
+            ),
+            ("none", b"\0", b"\0"),
+            ("cut off", b"\x02\x20\0\x01\0\x02a", b"\x02\xA0\0\x01\0\x02a"),
+        ];
+        for (name, arrays, expected) in rows {
+            let header = Bytes::from([&head[..], arrays].concat());
+            assert_eq!(complete(&header), [&head[..], expected].concat(), "{name}");
         }
     }
 

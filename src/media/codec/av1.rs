@@ -171,7 +171,8 @@ mod tests {
     #[test]
     fn records() {
         let high = &[0x81, 0x2D, 0xE0, 0x00];
-        let rows: [(&str, &[u8], (u8, u8, bool, u8)); 3] = [
+        type Row<'a> = (&'a str, &'static [u8], (u8, u8, bool, u8));
+        let rows: [Row<'_>; 3] = [
             ("main, level 2.0", RECORD, (0, 0, false, 8)),
             ("high, level 5.1, 12 bits", high, (1, 13, true, 12)),
             ("10 bits", &[0x81, 0x08, 0x4C, 0x00], (0, 8, false, 10)),

@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn heads() {
-        let rows: [(&str, [u8; 4], (bool, u8, u32, u8), u32); 5] = [
+        type Row<'a> = (&'a str, [u8; 4], (bool, u8, u32, u8), u32);
+        let rows: [Row<'_>; 5] = [
             ("44.1 kHz joint stereo", [0xFF, 0xFB, 0x90, 0x64], (true, 3, 44_100, 2), 1152),
             ("48 kHz mono", [0xFF, 0xFB, 0x94, 0xC4], (true, 3, 48_000, 1), 1152),
             ("MPEG-2, 24 kHz", [0xFF, 0xF3, 0x84, 0xC4], (false, 3, 24_000, 1), 576),
