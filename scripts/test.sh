@@ -31,3 +31,7 @@ cargo test --locked --test fmp4 -- --include-ignored
 step "interop tests: recordings and real programs"
 cargo test --locked --quiet --test record --no-run
 cargo test --locked --test record -- --include-ignored
+
+step "container tests: what the muxers write, read by real programs"
+cargo test --locked --quiet --test containers --no-run
+cargo test --locked --test containers -- --include-ignored

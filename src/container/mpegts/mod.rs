@@ -32,7 +32,8 @@ const MAP_PID: Pid = Pid(0x1000);
 const VIDEO_PID: Pid = Pid(0x100);
 const AUDIO_PID: Pid = Pid(0x101);
 
-/// Tables come again after this much stream time, in milliseconds: with frames up to 100 ms apart at least every 500 ms.
+/// Tables come again after this much stream time, in milliseconds: at least every 500 ms, with frames up to 100 ms
+/// apart.
 const TABLE_INTERVAL_MS: u64 = 400;
 
 /// The clock comes again after this much stream time, in milliseconds, with the next frame of its own stream; with
