@@ -25,5 +25,5 @@ cargo test --locked --quiet --test interop --no-run
 cargo test --locked --test interop -- --include-ignored
 
 step "container tests: what the muxers write, read by real programs"
-cargo test --locked --quiet --test containers --test fmp4 --no-run
-cargo test --locked --test containers --test fmp4 -- --include-ignored
+cargo test --locked --quiet --test containers --test fmp4 --test record --no-run
+cargo test --locked --test containers --test fmp4 --test record -- --include-ignored

@@ -40,6 +40,8 @@ pub struct Typed {
     pub chunk_size: Option<usize>,
     /// Window in which live frames are collected, in milliseconds.
     pub batch_ms: Option<u64>,
+    /// Directory in which every stream is recorded.
+    pub record: Option<String>,
     /// Name of the configuration file.
     pub config: Option<String>,
     /// Only print what holds.
@@ -121,6 +123,20 @@ const FLAGS: &[Flag] = &[
         default: Some(|config| config.engine.batch_ms.to_string()),
         update: |typed, value| {
             typed.batch_ms = Some(config::parse_number("server.batch_ms", value)?);
+            Ok(())
+        },
+    },
+    Flag {
+        short: "",
+        long: "record",
+        value: Some("DIR"),
+        help: "record every stream below this directory",
+        default: None,
+        update: |typed, value| {
+            if value.is_empty() {
+                return Err("must be the name of a directory, is \"\"".to_owned());
+            }
+            typed.record = Some(value.to_owned());
             Ok(())
         },
     },
@@ -215,6 +231,10 @@ impl Typed {
         config.bind = self.bind.unwrap_or(config.bind);
         config.engine.chunk_size = self.chunk_size.unwrap_or(config.engine.chunk_size);
         config.engine.batch_ms = self.batch_ms.unwrap_or(config.engine.batch_ms);
+        if let Some(directory) = &self.record {
+            config.engine.record.auto = true;
+            config.engine.record.directory = directory.into();
+        }
     }
 
     /// How much is logged where `RUST_LOG` does not say it.
@@ -377,6 +397,7 @@ mod tests {
             ("-s 128", Typed { chunk_size: Some(128), ..Typed::default() }),
             ("--batch-ms 20", Typed { batch_ms: Some(20), ..Typed::default() }),
             ("--chunk-size 65536", Typed { chunk_size: Some(65536), ..Typed::default() }),
+            ("--record /srv/tv", Typed { record: Some("/srv/tv".into()), ..Typed::default() }),
             ("--config a.toml --check", Typed { config: Some("a.toml".into()), check: true, ..Typed::default() }),
             ("-v", Typed { verbosity: 1, ..Typed::default() }),
             ("-vv --verbose", Typed { verbosity: 3, ..Typed::default() }),
@@ -415,6 +436,7 @@ mod tests {
                 "-b [::1]:1935",
                 "--bind takes an address without a port, is \"[::1]:1935\"; give the port with --port".to_owned(),
             ),
+            ("--record=", "--record must be the name of a directory, is \"\"".to_owned()),
             ("--port", "--port needs a value".to_owned()),
             ("-p", "-p needs a value".to_owned()),
             ("--prot 1", "there is no option --prot".to_owned()),
@@ -436,7 +458,9 @@ mod tests {
         let before = config.clone();
         typed("").apply_to(&mut config);
         assert_eq!(config, before);
-        typed("-p 8 -b 127.0.0.2 -s 4096").apply_to(&mut config);
+        typed("-p 8 -b 127.0.0.2 -s 4096 --record there").apply_to(&mut config);
+        assert!(config.engine.record.auto);
+        assert_eq!(config.engine.record.directory.to_str(), Some("there"));
         assert_eq!(config.address().to_string(), "127.0.0.2:8");
         assert_eq!(config.engine.chunk_size, 4096);
     }

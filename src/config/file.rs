@@ -14,8 +14,8 @@ use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    AppConfig, Config, EngineConfig, HlsConfig, HttpLimits, HttpPort, HubLimits, JoinMode, QueueLimits, SessionLimits,
-    Takeover, ranges,
+    AppConfig, Config, EngineConfig, HlsConfig, HttpLimits, HttpPort, HubLimits, JoinMode, QueueLimits, RecordConfig,
+    SessionLimits, Takeover, ranges,
 };
 
 /// What is wrong with a configuration file, and in which line.
@@ -34,6 +34,7 @@ struct FileForm {
     server: ServerForm,
     limits: LimitsForm,
     hls: HlsConfig,
+    record: RecordConfig,
     default: AppConfig,
     app: BTreeMap<String, AppForm>,
 }
@@ -102,6 +103,7 @@ impl From<&Config> for FileForm {
                 hub: engine.hub.clone(),
             },
             hls: engine.hls.clone(),
+            record: engine.record.clone(),
             default: engine.app.clone(),
             app: apps.collect(),
         }
@@ -110,7 +112,7 @@ impl From<&Config> for FileForm {
 
 impl From<FileForm> for Config {
     fn from(form: FileForm) -> Self {
-        let FileForm { server, limits, hls, default, app } = form;
+        let FileForm { server, limits, hls, record, default, app } = form;
         let apps = app.into_iter().map(|(name, own)| {
             let join = own.join.unwrap_or(default.join);
             let takeover = own.takeover.unwrap_or(default.takeover);
@@ -126,6 +128,7 @@ impl From<FileForm> for Config {
             queue: limits.queue,
             hub: limits.hub,
             hls,
+            record,
             app: default,
             apps,
         };
@@ -174,6 +177,10 @@ pub fn parse(text: &str) -> Result<Config, FileError> {
             format!("{key}: no client can have this name; write it without / at its ends, empty parts, ? and \\");
         return Err(FileError { line: line_of_key(text, &key).unwrap_or(1), problem });
     }
+    if let Err((key, problem)) = form.record.check() {
+        let line = line_of_key(text, key).unwrap_or(1);
+        return Err(FileError { line, problem: format!("{key}: {problem}") });
+    }
     let config = Config::from(form);
     ranges::check(&config).map_err(|problem| {
         let line = problem.keys.iter().find_map(|key| line_of_key(text, key)).unwrap_or(1);
@@ -218,7 +225,7 @@ fn explain(text: &str, error: &toml::de::Error) -> FileError {
     FileError { line, problem }
 }
 
-/// The key that stands at `span`, or whose value does.
+/// The key that stands at `span`, or whose value does, or holds what does.
 fn key_at(table: &DeTable<'_>, path: &str, span: &Range<usize>) -> Option<String> {
     table.iter().find_map(|(key, value)| {
         let path = joined(path, key.get_ref());
@@ -227,6 +234,7 @@ fn key_at(table: &DeTable<'_>, path: &str, span: &Range<usize>) -> Option<String
         }
         match value.get_ref() {
             DeValue::Table(table) => key_at(table, &path, span),
+            DeValue::Array(_) if value.span().start <= span.start && span.end <= value.span().end => Some(path),
             _ => None,
         }
     })

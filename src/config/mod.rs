@@ -6,6 +6,7 @@
 mod file;
 mod hls;
 mod ranges;
+mod record;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use self::file::{FileError, parse, to_toml};
 pub use self::hls::{HlsConfig, HlsFormat, HlsMode};
 pub(crate) use self::ranges::parse_number;
+pub use self::record::{PLACEHOLDERS, RecordConfig, RecordFormat};
 
 /// All that the operator may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -307,6 +309,8 @@ pub struct EngineConfig {
     pub hub: HubLimits,
     /// How streams become HLS.
     pub hls: HlsConfig,
+    /// Recordings.
+    pub record: RecordConfig,
     /// What holds for applications without a section of their own.
     pub app: AppConfig,
     /// Sections of single applications, by name.
@@ -331,6 +335,7 @@ impl Default for EngineConfig {
             queue: QueueLimits::default(),
             hub: HubLimits::default(),
             hls: HlsConfig::default(),
+            record: RecordConfig::default(),
             app: AppConfig::default(),
             apps: BTreeMap::new(),
         }

@@ -29,6 +29,7 @@ const fn range(key: &'static str, allowed: RangeInclusive<u64>, value: fn(&Confi
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
+const TIB: u64 = 1024 * GIB;
 const SECOND_MS: u64 = 1_000;
 const HOUR_MS: u64 = 3_600 * SECOND_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
@@ -97,6 +98,11 @@ const RANGES: &[Range] = &[
     range("hls.window_bytes", MIB..=16 * GIB, |c| c.engine.hls.window_bytes as u64),
     range("hls.waiting_requests", 1..=10_000_000, |c| c.engine.hls.waiting_requests as u64),
     range("hls.idle_timeout_ms", SECOND_MS..=DAY_MS, |c| c.engine.hls.idle_timeout_ms),
+    range("record.split_ms", 0..=DAY_MS, |c| c.engine.record.split_ms),
+    range("record.split_bytes", 0..=TIB, |c| c.engine.record.split_bytes),
+    // A key frame, and what comes while the disk takes it.
+    range("record.queue_bytes", MIB..=GIB, |c| c.engine.record.queue_bytes),
+    range("record.flush_ms", 0..=60 * SECOND_MS, |c| c.engine.record.flush_ms),
 ];
 
 /// The first may not be larger than the second; why.

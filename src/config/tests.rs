@@ -136,7 +136,10 @@ fn mistakes_are_told_with_line_and_key() {
             "2: server.prot: unknown field `prot`, expected one of `bind`, `port`, `http_port`, `chunk_size`, \
              `batch_ms`",
         ),
-        ("\n[serve]\n", "2: serve: unknown field `serve`, expected one of `server`, `limits`, `hls`, `default`, `app`"),
+        (
+            "\n[serve]\n",
+            "2: serve: unknown field `serve`, expected one of `server`, `limits`, `hls`, `record`, `default`, `app`",
+        ),
         ("[server]\nbind = 'localhost'\n", "2: server.bind: invalid IP address syntax"),
         ("[default]\njoin = 'now'", "2: default.join: unknown variant `now`, expected one of `edge`, `gop`, `key`"),
         (
@@ -151,6 +154,12 @@ fn mistakes_are_told_with_line_and_key() {
         ),
         ("[limits]\nqueue = 'big'", "2: limits.queue: invalid type: string \"big\", expected a section"),
         ("[server]\nport = 1\nport = 2\n", "3: this is not TOML: duplicate key: \"port = 2\""),
+        (
+            "[record]\npattern = '{day}-{sequence}'",
+            "2: record.pattern: knows no placeholders but {app} {stream} {date} {time} {sequence}, is \"{day}-",
+        ),
+        ("[record]\n\nformats = []", "3: record.formats: must name one format or more, each once"),
+        ("record.formats = ['avi']", "1: record.formats: unknown variant `avi`, expected one of `flv`, `ts`, `mp4`, "),
         ("port 1935", "1: this is not TOML: "),
         ("\n[server", "2: this is not TOML: "),
         ("server.port = 1 \u{1}", "1: this is not TOML: "),

@@ -1,7 +1,8 @@
 //! Every call that differs between platforms, and all `unsafe` of this crate.
 //!
-//! Owns: socket options that `mio` does not have, and the limit on descriptors. Does not know what they are for.
-#![allow(unsafe_code, reason = "socket options and limits that no safe wrapper in use offers")]
+//! Owns: socket options that `mio` does not have, locks on files, and the limit on descriptors. Does not know what they
+//! are for.
+#![allow(unsafe_code, reason = "socket options, locks and limits that no safe wrapper in use offers")]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -109,4 +110,10 @@ pub(super) fn is_peers_fault(error: &io::Error) -> bool {
                 | libc::EOPNOTSUPP
         )
     )
+}
+
+/// Marks an open file as being written, for as long as it is open. `false`: somebody else does so already.
+pub(super) fn lock_file(file: BorrowedFd<'_>) -> bool {
+    // SAFETY: the descriptor is borrowed and open; the call reads no memory of ours.
+    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) == 0 }
 }
