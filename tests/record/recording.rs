@@ -48,12 +48,13 @@ pub fn record(directory: &Path, frames: &[Frame], formats: &[RecordFormat]) -> (
     let mut recorder = Recorder::new(&config, recording);
     let mut poll = Poll::new().unwrap();
     let mut disk = Disk::start(Arc::new(Waker::new(poll.registry(), Token(0)).unwrap())).unwrap();
+    let mut names = Vec::new();
     for frame in frames {
         recorder.frame(start + Duration::from_millis(frame.timestamp_ms), frame);
-        pump(&mut recorder, &disk);
+        names.extend(pump(&mut recorder, &disk));
     }
     recorder.handle_timeout(start + PATIENCE);
-    let mut names = Vec::new();
+    names.extend(pump(&mut recorder, &disk));
     let mut events = Events::with_capacity(8);
     while recorder.waiting_bytes() > 0 {
         poll.poll(&mut events, Some(PATIENCE)).unwrap();
@@ -71,6 +72,7 @@ pub fn record(directory: &Path, frames: &[Frame], formats: &[RecordFormat]) -> (
 }
 
 /// Moves commands, outcomes and events; gives the names of new files.
+#[must_use]
 fn pump(recorder: &mut Recorder, disk: &Disk) -> Vec<String> {
     let mut names = Vec::new();
     loop {
