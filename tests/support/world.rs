@@ -223,6 +223,7 @@ impl World {
     fn do_effects(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
+                Effect::Disk(command) => panic!("nothing is recorded here: {command:?}"),
                 Effect::ShutdownWrite(id) => {
                     let link_id = self.by_id[&id];
                     let link = self.links.get_mut(&link_id).expect("a socket");
