@@ -212,8 +212,8 @@ impl Engine {
         for id in self.waiting_for.remove(name).unwrap_or_default() {
             let Some(peer) = self.connections.get_mut(id.0).and_then(|connection| connection.http()) else { continue };
             // Another connection may have this id by now; then it waits for nothing, or for something else.
-            let is_meant = |waiting: &Box<Waiting>| waiting.target.path().is_some_and(|path| hub_name(path) == name);
-            if peer.waiting.as_ref().is_some_and(is_meant)
+            let waits_for = peer.waiting.as_ref().and_then(|waiting| waiting.target.path());
+            if waits_for.is_some_and(|path| hub_name(path) == name)
                 && let Some(waiting) = peer.waiting.take()
             {
                 self.handle_request(now, id, waiting.request);

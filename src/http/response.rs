@@ -108,8 +108,8 @@ impl ResponseHead {
 pub struct Response {
     /// All but the body.
     pub head: ResponseHead,
-    /// Pieces that are sent one after the other, shared with whoever else is sent them. For HEAD it is the body that GET
-    /// would be sent.
+    /// Pieces that are sent one after the other, shared with whoever else is sent them. For HEAD it is the body that
+    /// GET would be sent.
     pub body: Vec<Bytes>,
 }
 
