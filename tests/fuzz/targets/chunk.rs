@@ -48,7 +48,6 @@ fn decode<'a>(limits: ChunkLimits, pieces: impl IntoIterator<Item = &'a [u8]>) -
     Outcome { messages, dropped_partials: decoder.dropped_partials(), error }
 }
 
-
 /// First two bytes: limits, and how to cut. The rest is what a peer sent.
 pub fn chunk_decoder(data: &[u8]) {
     let mut script = Script::new(data);

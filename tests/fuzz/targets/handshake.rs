@@ -14,9 +14,8 @@ fn run(data: Vec<&[u8]>, mut step: impl FnMut(&mut &[u8], &mut BytesMut) -> Resu
     let mut left = Vec::new();
     for piece in data {
         let mut rest = piece;
-        match result {
-            Ok(false) => result = step(&mut rest, &mut out),
-            Ok(true) | Err(_) => {}
+        if result == Ok(false) {
+            result = step(&mut rest, &mut out);
         }
         assert!(result != Ok(false) || rest.is_empty(), "bytes that were not eaten");
         if result.is_ok() {
