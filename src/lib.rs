@@ -9,9 +9,10 @@
 //! 2. [`media`]: [`media::Frame`], the unit of everything that follows.
 //! 3. [`container`]: what stands at the head of a frame's bytes.
 //! 4. [`rtmp`]: the RTMP specification, without I/O.
-//! 5. [`hub`]: who publishes, who subscribes, who gets which frame.
-//! 6. [`engine`]: sessions and hub joined: the whole server without I/O.
-//! 7. [`server`]: the only room with sockets and a clock.
+//! 5. [`http`]: HTTP/1.1 and WebSocket, without I/O.
+//! 6. [`hub`]: who publishes, who subscribes, who gets which frame.
+//! 7. [`engine`]: sessions and hub joined: the whole server without I/O.
+//! 8. [`server`]: the only room with sockets and a clock.
 //!
 //! A room may use only rooms above it in this list, and [`config`], which holds every default and limit.
 
@@ -19,6 +20,7 @@ pub mod cli;
 pub mod config;
 pub mod container;
 pub mod engine;
+pub mod http;
 pub mod hub;
 pub mod media;
 pub mod rtmp;

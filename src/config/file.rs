@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
-use super::{AppConfig, Config, EngineConfig, HubLimits, JoinMode, QueueLimits, SessionLimits, Takeover, ranges};
+use super::{
+    AppConfig, Config, EngineConfig, HttpLimits, HubLimits, JoinMode, QueueLimits, SessionLimits, Takeover, ranges,
+};
 
 /// What is wrong with a configuration file, and in which line.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -47,6 +49,7 @@ struct ServerForm {
 struct LimitsForm {
     connections: usize,
     session: SessionLimits,
+    http: HttpLimits,
     queue: QueueLimits,
     hub: HubLimits,
 }
@@ -83,6 +86,7 @@ impl From<&Config> for FileForm {
             limits: LimitsForm {
                 connections: engine.connections,
                 session: engine.session.clone(),
+                http: engine.http.clone(),
                 queue: engine.queue.clone(),
                 hub: engine.hub.clone(),
             },
@@ -105,6 +109,7 @@ impl From<FileForm> for Config {
             chunk_size: server.chunk_size,
             connections: limits.connections,
             session: limits.session,
+            http: limits.http,
             queue: limits.queue,
             hub: limits.hub,
             app: default,

@@ -214,6 +214,44 @@ impl Default for QueueLimits {
     }
 }
 
+/// Limits and times of one HTTP or WebSocket connection.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, expecting = "a section")]
+pub struct HttpLimits {
+    /// Longest head of a request. Also how much may be sent ahead while a request waits for its answer.
+    pub head_bytes: usize,
+    /// Headers of one request.
+    pub headers: usize,
+    /// Longest body of a request.
+    pub body_bytes: usize,
+    /// From accept, or the first byte of a later request, to the end of its head.
+    pub head_timeout_ms: u64,
+    /// From the end of the head to the end of the body.
+    pub body_timeout_ms: u64,
+    /// Silence between two requests.
+    pub idle_timeout_ms: u64,
+    /// Longest WebSocket message of a peer.
+    pub websocket_message_bytes: usize,
+    /// A WebSocket peer that sent nothing for so long is sent a ping. It is closed where nothing comes within twice the
+    /// time after that.
+    pub websocket_ping_ms: u64,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        HttpLimits {
+            head_bytes: 16 * 1024,
+            headers: 64,
+            body_bytes: 64 * 1024,
+            head_timeout_ms: 10_000,
+            body_timeout_ms: 30_000,
+            idle_timeout_ms: 30_000,
+            websocket_message_bytes: 4 * 1024,
+            websocket_ping_ms: 20_000,
+        }
+    }
+}
+
 /// What may differ between applications.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, expecting = "a section")]
@@ -233,6 +271,8 @@ pub struct EngineConfig {
     pub connections: usize,
     /// Limits of each session.
     pub session: SessionLimits,
+    /// Limits of each HTTP connection.
+    pub http: HttpLimits,
     /// Limits of each connection's queue.
     pub queue: QueueLimits,
     /// Limits of the hub.
@@ -256,6 +296,7 @@ impl Default for EngineConfig {
             chunk_size: DEFAULT_CHUNK_SIZE,
             connections: 100_000,
             session: SessionLimits::default(),
+            http: HttpLimits::default(),
             queue: QueueLimits::default(),
             hub: HubLimits::default(),
             app: AppConfig::default(),

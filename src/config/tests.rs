@@ -27,6 +27,7 @@ fn each_section_is_read() {
         "server = { bind = '::1', port = 0, chunk_size = 4096 }\n\
          limits.connections = 7\n\
          limits.session.command_bytes = 5000\n\
+         limits.http.headers = 20\n\
          limits.queue.lag_ms = 900\n\
          limits.hub.streams = 3\n\
          limits.hub.cache.probe_frames = 0\n\
@@ -38,6 +39,7 @@ fn each_section_is_read() {
     engine.chunk_size = 4096;
     engine.connections = 7;
     engine.session.command_bytes = 5000;
+    engine.http.headers = 20;
     engine.queue.lag_ms = 900;
     engine.hub.streams = 3;
     engine.hub.cache.probe_frames = 0;
