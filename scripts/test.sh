@@ -23,3 +23,7 @@ cargo test --locked --quiet
 step "interop tests: the server and real programs"
 cargo test --locked --quiet --test interop --no-run
 cargo test --locked --test interop -- --include-ignored
+
+step "container tests: what the muxers write, read by real programs"
+cargo test --locked --quiet --test containers --no-run
+cargo test --locked --test containers -- --include-ignored

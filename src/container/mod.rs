@@ -2,4 +2,6 @@
 //!
 //! Owns: the formats in which frames are stored or carried. Does not know files or connections.
 
+pub mod es;
 pub mod flv;
+pub mod mpegts;

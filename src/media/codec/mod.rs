@@ -3,6 +3,12 @@
 //! Owns: one name for each codec, however a tag spells it, and the reading of configuration records. Does not know
 //! containers.
 
+pub mod aac;
+pub mod avc;
+pub mod bits;
+pub mod hevc;
+pub mod nal;
+
 use std::fmt;
 
 /// A codec, by whatever name it arrived.
