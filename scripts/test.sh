@@ -27,3 +27,7 @@ cargo test --locked --test interop -- --include-ignored
 step "container tests: what the muxers write, read by real programs"
 cargo test --locked --quiet --test containers --no-run
 cargo test --locked --test containers -- --include-ignored
+
+step "interop tests: fragmented MP4 and real programs"
+cargo test --locked --quiet --test fmp4 --no-run
+cargo test --locked --test fmp4 -- --include-ignored

@@ -4,4 +4,5 @@
 
 pub mod es;
 pub mod flv;
+pub mod fmp4;
 pub mod mpegts;

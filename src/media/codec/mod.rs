@@ -4,10 +4,16 @@
 //! containers.
 
 pub mod aac;
+pub mod ac3;
+pub mod av1;
 pub mod avc;
 pub mod bits;
+pub mod flac;
 pub mod hevc;
+pub mod mp3;
 pub mod nal;
+pub mod opus;
+pub mod vp9;
 
 use std::fmt;
 
