@@ -31,9 +31,9 @@ use std::path::{Path, PathBuf};
 use rng::Rng;
 
 /// Damaged inputs that each target gets, however many inputs there are to damage.
-const MUTATIONS: usize = 4_000;
+const MUTATIONS: usize = 10_000;
 /// The same of those that build a world each time.
-const SLOW_MUTATIONS: usize = 1_000;
+const SLOW_MUTATIONS: usize = 2_000;
 /// Most files of a target's corpus, and most bytes of each.
 const CORPUS_FILES: usize = 29;
 const CORPUS_FILE_BYTES: u64 = 4096;
@@ -92,6 +92,7 @@ macro_rules! targets_as_tests {
 
 targets_as_tests! {
     handshake chunk_decoder amf0 amf3 server_session client_session flv_demux flv_tag config path engine
+    http_request http_response websocket codec_records ts_mux fmp4_mux
 }
 
 #[test]

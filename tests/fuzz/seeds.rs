@@ -32,6 +32,11 @@ pub fn of(target: &str) -> Seeds {
         "config" => (vec![vec![]], configs()),
         "path" => (vec![vec![]], names()),
         "engine" => (vec![vec![3]], scripts()),
+        "http_request" => (vec![vec![0, 0], vec![2, 9], vec![4, 14]], requests()),
+        "http_response" => (vec![vec![0, 0], vec![1, 9]], responses()),
+        "websocket" => (vec![vec![0, 0], vec![4, 9]], websocket_frames()),
+        "codec_records" => (vec![vec![]], records()),
+        "ts_mux" | "fmp4_mux" => (vec![vec![]], frames()),
         _ => panic!("no seeds for {target}"),
     };
     let mut seeds = Vec::new();
@@ -239,4 +244,115 @@ fn scripts() -> Vec<(&'static str, Vec<u8>)> {
     .concat();
     let raw = [&[1, 0, 9, 0, 5][..], b"\x02\0\0\0\0", &[0x4A, 0, 2, 9, 0, 0, 0, 1, 0x17, 1, 0, 0]].concat();
     vec![("publish-and-play", publish_and_play), ("leave", leave), ("slow", slow), ("raw", raw)]
+}
+
+fn requests() -> Vec<(&'static str, Vec<u8>)> {
+    let chunked = "POST /api/v1/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n\
+        4;x=y\r\nbody\r\n0\r\nTrailer: t\r\n\r\n";
+    let preflight = "OPTIONS /live HTTP/1.1\r\nHost: a\r\nOrigin: http://b\r\n\
+        Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: x\r\n\r\n";
+    let upgrade = "GET /live/x.flv HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let pipelined = "GET /a%20b/../c?x=1&y HTTP/1.1\r\nHost: a:80\r\n\r\nHEAD http://h/e HTTP/1.1\r\nHost: h\r\n\r\n";
+    vec![
+        ("pipelined", pipelined.into()),
+        ("chunked", chunked.into()),
+        ("preflight", preflight.into()),
+        ("upgrade", [upgrade.as_bytes(), &websocket_frames()[0].1].concat()),
+        ("old", b"GET / HTTP/1.0\r\nConnection: keep-alive\r\nRange: bytes=0-\r\n\r\n".to_vec()),
+        ("length", b"PUT /e HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc".to_vec()),
+        ("two-lengths", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc".to_vec()),
+    ]
+}
+
+fn responses() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("length", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec()),
+        ("chunked", b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n".to_vec()),
+        ("until-close", b"HTTP/1.0 200 OK\r\nX: y\r\n\r\nall of it".to_vec()),
+        ("none", b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()),
+        ("url", b"http://host:8080/hook/publish?x=1".to_vec()),
+        ("url-6", b"http://[::1]/%41?\x20".to_vec()),
+    ]
+}
+
+fn websocket_frames() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("text", b"\x81\x85\0\0\0\0hello\x89\x81\0\0\0\0p\x88\x82\0\0\0\0\x03\xE8".to_vec()),
+        ("fragments", b"\x01\x82\0\0\0\0ab\x89\x80\x01\x02\x03\x04\x80\x81\0\0\0\0c".to_vec()),
+        ("long", [&b"\x82\xFE\0\x81\x01\x02\x03\x04"[..], &[7; 129]].concat()),
+    ]
+}
+
+const AVC: &[u8] = b"\x01\x64\x00\x0c\xff\xe1\x00\x1a\x67\x64\x00\x0c\xac\xd9\x41\x41\x9f\x9f\x01\x10\x00\x00\x03\x00\
+    \x10\x00\x00\x03\x03\x20\xf1\x42\x99\x60\x01\x00\x06\x68\xeb\xe3\xcb\x22\xc0\xfd\xf8\xf8\x00";
+const HEVC: &[u8] = b"\x01\x01\x60\x00\x00\x00\x90\x00\x00\x00\x00\x00\x3c\xf0\x00\xfc\xfd\xf8\xf8\x00\x00\x0f\x03\
+    \x20\0\x01\0\x18\x40\x01\x0c\x01\xff\xff\x01\x60\x00\x00\x03\x00\x90\x00\x00\x03\x00\x00\x03\x00\x3c\x95\x98\x09\
+    \x21\0\x01\0\x2a\x42\x01\x01\x01\x60\x00\x00\x03\x00\x90\x00\x00\x03\x00\x00\x03\x00\x3c\xa0\x0a\x48\x0b\x9c\
+    \x95\x96\x56\x69\x24\xca\xf0\x16\x80\x80\x00\x00\x03\x00\x80\x00\x00\x0c\x84\
+    \x22\0\x01\0\x07\x44\x01\xc1\x72\xb4\x62\x40";
+const AV1: &[u8] = b"\x81\0\x0C\0\x0A\x0B\x02\0\0\x05\x21\xE7\xF6\x60\x17\xC0\x02";
+const VP9: &[u8] = b"\x01\0\0\0\0\x0b\x82\x02\x02\x02\0\0";
+const OPUS: &[u8] = b"OpusHead\x01\x02\x38\x01\x80\xBB\0\0\0\0\0";
+const FLAC: &[u8] = b"fLaC\x80\0\0\x22\x04\0\x04\0\0\0\0\0\x08\x15\x0B\xB8\x00\xF0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
+fn records() -> Vec<(&'static str, Vec<u8>)> {
+    let record = |codec: u8, bytes: &[u8]| [&[codec], bytes].concat();
+    vec![
+        ("avc", record(0, AVC)),
+        ("avc-sps", record(0, &AVC[8..34])),
+        ("hevc", record(1, HEVC)),
+        ("hevc-sps", record(1, &HEVC[57..99])),
+        ("aac", record(2, b"\x13\x08\x56\xe5\x9d\x48\x80")),
+        ("aac-elements", record(2, b"\x12\x00\x05\x08\x48\x00\x20\x00\xc4\x40\x0dLavc59.37.100\x56\xe5\x00")),
+        ("av1", record(3, AV1)),
+        ("vp9", record(4, VP9)),
+        ("vp9-frame", record(4, b"\x82\x49\x83\x42\0\x13\xF0\x0B\x36")),
+        ("opus", record(5, OPUS)),
+        ("flac", record(6, FLAC)),
+        ("ac3", record(7, b"\x0B\x77\0\0\x14\x40\x43\xE1")),
+        ("eac3", record(7, b"\x0B\x77\0\x05\x3F\x85\xE1\0\0\0\0\0\x0B\x77")),
+        ("mp3", record(8, b"\xFF\xFB\x90\x64frame")),
+        ("units", record(9, b"\0\0\0\x05\x65ab\0\0\0\0\0\x02\x06\x03")),
+    ]
+}
+
+/// Steps of the muxers' targets: flags, time, length, body.
+fn frames() -> Vec<(&'static str, Vec<u8>)> {
+    let step = |flags: u8, passed: u8, body: &[&[u8]]| {
+        let body = body.concat();
+        [&[flags, passed, body.len() as u8], &body[..]].concat()
+    };
+    let nals = b"\0\0\0\x03\x65ab\0\0\0\x01\x06";
+    let avc = [
+        step(0, 0, &[b"\x17\0\0\0\0", AVC]),
+        step(1, 0, &[b"\xAF\0\x11\x90"]),
+        step(0, 0, &[b"\x17\x01\0\0\x50", nals]),
+        step(1, 21, &[b"\xAF\x01", b"sound"]),
+        step(0, 19, &[b"\x27\x01\0\0\0", nals]),
+        step(2, 40, &[b"\x37\x01\0\0\0", nals]),
+        step(5, 21, &[b"\xAF\x01", b"sound"]),
+        step(6, 40, &[b"\x17\x01\0\0\0", nals]),
+        step(0x80, 40, &[b"\x27\x01\0\0\0\0\0\x04\0"]),
+    ];
+    let hevc = [
+        step(0, 0, &[b"\x90hvc1", HEVC]),
+        step(1, 0, &[b"\x90Opus", OPUS]),
+        step(0, 5, &[b"\x91hvc1\0\0\x28", b"\0\0\0\x03\x26\x01a"]),
+        step(1, 20, &[b"\x91Opus\xFC", b"x"]),
+        step(0, 40, &[b"\xA3hvc1", b"\0\0\0\x03\x02\x01a"]),
+        step(6, 255, &[b"\x91hvc1\0\0\x28", b"\0\0\0\x03\x26\x01a"]),
+    ];
+    let others = [
+        step(0, 0, &[b"\x90av01", AV1]),
+        step(1, 0, &[b"\x90fLaC", FLAC]),
+        step(0, 5, &[b"\x91av01\x12\0", &AV1[4..]]),
+        step(1, 5, &[b"\x91fLaC\xFF\xF8\xC9"]),
+        step(0, 0, &[b"\x90vp09", VP9]),
+        step(1, 5, &[b"\x91ac-3", b"\x0B\x77\0\0\x14\x40\x43\xE1"]),
+        step(0, 5, &[b"\x91vp09", b"\x82\x49\x83\x42\0\x13\xF0\x0B\x36"]),
+        step(1, 5, &[b"\x2F", b"\xFF\xFB\x90\x64frame"]),
+        step(2, 254, &[b"\x91ec-3", b"x"]),
+    ];
+    vec![("avc", avc.concat()), ("hevc", hevc.concat()), ("others", others.concat())]
 }

@@ -5,9 +5,12 @@
 
 pub mod amf;
 pub mod chunk;
+pub mod codec;
 pub mod engine;
 pub mod flv;
 pub mod handshake;
+pub mod http;
+pub mod mux;
 pub mod script;
 pub mod session;
 pub mod text;
@@ -28,4 +31,10 @@ pub const TARGETS: &[Target] = &[
     ("config", text::config),
     ("path", text::path),
     ("engine", engine::engine),
+    ("http_request", http::http_request),
+    ("http_response", http::http_response),
+    ("websocket", http::websocket),
+    ("codec_records", codec::codec_records),
+    ("ts_mux", mux::ts_mux),
+    ("fmp4_mux", mux::fmp4_mux),
 ];
