@@ -104,7 +104,7 @@ fn every_target_is_a_test_here_and_a_program_of_the_fuzz_crate() {
     for name in names {
         assert!(manifest.contains(&format!("name = \"{name}\"")), "{name} is missing from fuzz/Cargo.toml");
         let program = fs::read_to_string(project(&format!("fuzz/fuzz_targets/{name}.rs"))).expect(name);
-        assert!(program.contains(&format!("::{name}(data)")), "{program}");
+        assert!(program.contains(&format!("rtmpd_fuzz::{name}(data)")), "{program}");
     }
 }
 
