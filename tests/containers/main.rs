@@ -1,4 +1,5 @@
-//! What the muxers write, read by programs that are not ours: ffmpeg (the distribution's and a current one) and ffprobe.
+//! What the muxers write, read by programs that are not ours: ffmpeg (the distribution's and a current one) and
+//! ffprobe.
 //!
 //! A plain `cargo test` ignores all of them; `scripts/test.sh` installs the programs and runs them.
 #![allow(

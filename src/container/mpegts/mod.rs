@@ -32,24 +32,25 @@ const MAP_PID: Pid = Pid(0x1000);
 const VIDEO_PID: Pid = Pid(0x100);
 const AUDIO_PID: Pid = Pid(0x101);
 
-/// Tables come again after this much stream time, in milliseconds: with frames up to 100 ms apart at least every 500 ms.
+/// Tables come again after this much stream time, in milliseconds: at least every 500 ms, with frames up to 100 ms
+/// apart.
 const TABLE_INTERVAL_MS: u64 = 400;
 
 /// The clock comes again after this much stream time, in milliseconds, with the next frame of its own stream; with
 /// frames up to 60 ms apart at least every 100 ms, as the standard wants it (2.7.2).
-const CLOCK_INTERVAL_MS: i64 = 40;
+const CLOCK_INTERVAL_MS: u64 = 40;
 
 /// Without a frame of its own stream the clock comes in a packet of its own after this much stream time.
-const LONE_CLOCK_INTERVAL_MS: i64 = 80;
+const LONE_CLOCK_INTERVAL_MS: u64 = 80;
 
 /// How far the clock stands before the decoding time of the frame that it comes with, in milliseconds. A frame must not
 /// arrive when its time is over, and of two tracks one is a little behind: a published stream has up to two audio
 /// frames (AAC at 44.1 kHz: 46 ms) behind the video frame that was sent before. Players that show pictures by this
 /// clock wait for so long; most look at timestamps only.
-const CLOCK_LEAD_MS: i64 = 60;
+const CLOCK_LEAD_MS: u64 = 60;
 
 /// Time that goes back by more than this, in milliseconds, without a word is a discontinuity.
-const CLOCK_JUMP_MS: i64 = 1000;
+const CLOCK_JUMP_MS: u64 = 1000;
 
 /// Whether MPEG-TS carries this codec. Frames of others are left out.
 pub const fn carries(codec: CodecId) -> bool {
@@ -103,27 +104,35 @@ impl Tables {
 /// The program clock.
 #[derive(Debug, Clone, Copy, Default)]
 struct Clock {
-    /// What was written last, in milliseconds of stream time; less than 0 in the beginning.
-    last_ms: Option<i64>,
+    /// Decoding time of the frame with which it was written last, in milliseconds.
+    last_dts_ms: Option<u64>,
     is_discontinuity: bool,
 }
 
 impl Clock {
+    /// What the clock shows when a frame decoded at `dts_ms` arrives. In the beginning it stands at 0 and does not wrap
+    /// backwards: GStreamer takes that for a stream of 26 hours.
+    const fn at(dts_ms: u64) -> u64 {
+        dts_ms.saturating_sub(CLOCK_LEAD_MS)
+    }
+
     /// The clock for a frame decoded at `dts_ms`, where it has to be written: because it `must` be, or `interval_ms`
     /// after the last. It does not run backwards.
-    fn tick(&mut self, dts_ms: u64, must: bool, interval_ms: i64) -> Option<Pcr> {
-        let now_ms = (dts_ms as i64).saturating_sub(CLOCK_LEAD_MS);
-        let passed_ms = self.last_ms.map(|last_ms| now_ms.saturating_sub(last_ms));
-        self.is_discontinuity |= passed_ms.is_some_and(|passed_ms| passed_ms < -CLOCK_JUMP_MS);
-        let is_due = match passed_ms {
+    fn tick(&mut self, dts_ms: u64, must: bool, interval_ms: u64) -> Option<Pcr> {
+        let now_ms = Clock::at(dts_ms);
+        let is_due = match self.last_dts_ms {
             None => true,
-            Some(passed_ms) => self.is_discontinuity || passed_ms >= interval_ms || (must && passed_ms > 0),
+            Some(last_dts_ms) => {
+                let last_ms = Clock::at(last_dts_ms);
+                self.is_discontinuity |= now_ms.saturating_add(CLOCK_JUMP_MS) < last_ms;
+                let is_time = must || dts_ms.saturating_sub(last_dts_ms) >= interval_ms;
+                self.is_discontinuity || (is_time && now_ms > last_ms)
+            }
         };
         is_due.then(|| {
-            self.last_ms = Some(now_ms);
+            self.last_dts_ms = Some(dts_ms);
             let is_discontinuity = std::mem::take(&mut self.is_discontinuity);
-            // A time before the beginning wraps, as 33 bits do.
-            Pcr { base: (now_ms as u64).wrapping_mul(TICKS_PER_MS), is_discontinuity }
+            Pcr { base: now_ms.wrapping_mul(TICKS_PER_MS), is_discontinuity }
         })
     }
 }
@@ -208,7 +217,7 @@ impl Muxer {
         }
         if after.is_some() != before.is_some() {
             // The clock may have moved to another stream, where it has to come first.
-            self.clock.last_ms = None;
+            self.clock.last_dts_ms = None;
         }
     }
 

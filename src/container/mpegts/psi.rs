@@ -102,7 +102,7 @@ fn section(table_id: u8, extension: u16, version: u8, body: &[u8]) -> BytesMut {
     out.put_u16(0xB000 | (BEHIND_LENGTH + body.len() + CHECKSUM_LEN) as u16);
     out.put_u16(extension);
     // Reserved bits, version, and that it holds from now on.
-    out.put_u8(0xC1 | version % VERSIONS << 1);
+    out.put_u8(0xC1 | (version % VERSIONS) << 1);
     out.put_slice(&[0, 0]);
     out.put_slice(body);
     let checksum = checksum(&out);

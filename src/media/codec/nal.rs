@@ -1,7 +1,7 @@
 //! NAL units, as H.264 and HEVC share them.
 //!
-//! Owns: walking length-prefixed NAL units, the start codes of the byte stream format, and what hides start codes inside
-//! a unit. Does not know what a unit says.
+//! Owns: walking length-prefixed NAL units, the start codes of the byte stream format, and what hides start codes
+//! inside a unit. Does not know what a unit says.
 
 use bytes::{BufMut, BytesMut};
 
@@ -77,9 +77,12 @@ mod tests {
 
     use super::*;
 
+    /// Name, bytes of a length, data, units.
+    type Row<'a> = (&'a str, u8, &'a [u8], &'a [&'a [u8]]);
+
     #[test]
     fn walks() {
-        let table: [(&str, u8, &[u8], &[&[u8]]); 8] = [
+        let table: [Row<'_>; 8] = [
             ("one byte of length", 1, b"\x01a\x02bc", &[b"a", b"bc"]),
             ("two", 2, b"\0\x01a", &[b"a"]),
             ("three, which the standard does not know", 3, b"\0\0\x01a", &[b"a"]),
@@ -112,7 +115,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_walked_without_panic(data in prop::collection::vec(any::<u8>(), 0..100), length_size in 0..6_u8) {
+        fn any_bytes_are_walked_without_panic(
+            data in prop::collection::vec(any::<u8>(), 0..100),
+            length_size in 0..6_u8,
+        ) {
             let len: usize = NalUnits::new(&data, length_size).map(<[u8]>::len).sum();
             prop_assert!(len <= data.len());
         }

@@ -27,6 +27,9 @@ fn tables_of_h264_and_aac() {
     assert_eq!(out[188..188 + map.len()], *map);
 }
 
+/// Name, frames, stream type, stream id, descriptors, payload.
+type Declared<'a> = (&'a str, &'a [Frame], u8, u8, Vec<u8>, &'a [u8]);
+
 #[test]
 fn how_each_codec_is_declared() {
     let hevc_header = video(0, &b"\x90hvc1\x01\x01\x60\0\0\0\x90\0\0\0\0\0\x3c\xf0\0\xfc\xfd\xf8\xf8\0\0\x0f\0"[..]);
@@ -34,7 +37,7 @@ fn how_each_codec_is_declared() {
     let opus_header = audio(0, &b"\x90OpusOpusHead\x01\x06\x38\x01\x80\xbb\0\0\0\0\x01"[..]);
     let opus = audio(0, &b"\x91Opus\xfc\x01"[..]);
     let opus_map = |channels: u8| [b"\x05\x04Opus\x7f\x02\x80", &[channels][..]].concat();
-    let table: [(&str, &[Frame], u8, u8, Vec<u8>, &[u8]); 9] = [
+    let table: [Declared<'_>; 9] = [
         (
             "HEVC",
             &[hevc_header, hevc],

@@ -50,10 +50,17 @@ fn the_clock_comes_with_video_60_ms_before_decoding() {
 }
 
 #[test]
-fn the_clock_before_the_beginning_wraps() {
-    let packets = mux(&[avc_header(), avc_frame(0, true, 0, 9), avc_frame(60, false, 0, 9)]);
+fn the_clock_stands_at_zero_for_the_first_60_ms_and_does_not_wrap_backwards() {
+    let frames: Vec<Frame> =
+        [avc_header()].into_iter().chain((0..5).map(|index| avc_frame(index * 40, index == 0, 0, 9))).collect();
+    assert_eq!(clocks(&mux(&frames)), [(0x100, 0), (0x100, 20), (0x100, 60), (0x100, 100)]);
+}
+
+#[test]
+fn the_clock_wraps_with_33_bits() {
+    let packets = mux(&[avc_header(), avc_frame(WRAP / 90 + 1 + 60, true, 0, 9)]);
     let clocks: Vec<u64> = packets.iter().filter_map(|packet| packet.pcr).collect();
-    assert_eq!(clocks, [WRAP - 60 * 90, 0]);
+    assert_eq!(clocks, [(WRAP / 90 + 1) * 90 - WRAP]);
 }
 
 #[test]
