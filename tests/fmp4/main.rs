@@ -1,8 +1,8 @@
 //! Fragmented MP4 of the library against real programs: ffmpeg (the distribution's and a current one) and ffprobe.
 //!
 //! A plain `cargo test` ignores all of them; `scripts/test.sh` installs the programs and runs them. Clips are made by
-//! ffmpeg, cut into frames and muxed here, and read back by ffmpeg: without a warning, with the times and the bytes that
-//! went in, and with the very same pictures.
+//! ffmpeg, cut into frames and muxed here, and read back by ffmpeg: without a warning, with the times and the bytes
+//! that went in, and with the very same pictures.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

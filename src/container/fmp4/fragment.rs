@@ -45,51 +45,41 @@ mod trun_flags {
 struct Run<'a> {
     id: u32,
     queue: &'a Queue,
-    form: Form,
-}
-
-/// What is told of each sample beside its size.
-enum Form {
-    /// Duration, flags and composition time.
-    Video,
-    /// Nothing: all of them have this duration.
-    Audio(u32),
-    /// Its duration.
-    UnevenAudio,
+    /// Fields of each sample, as `trun` flags.
+    fields: u32,
+    /// Duration of all samples.
+    duration: Option<u32>,
+    /// Flags of all samples.
+    flags: Option<u32>,
 }
 
 impl<'a> Run<'a> {
     fn video(id: u32, queue: &'a Queue) -> Self {
-        Run { id, queue, form: Form::Video }
+        let fields = trun_flags::DURATION | trun_flags::SIZE | trun_flags::FLAGS | trun_flags::COMPOSITION;
+        Run { id, queue, fields, duration: None, flags: None }
     }
 
+    /// All samples of audio are alike, but for those around a gap.
     fn audio(id: u32, queue: &'a Queue) -> Self {
         let samples = queue.samples();
         let duration = samples.first().map_or(0, |first| first.duration);
-        let is_even = samples.iter().all(|sample| sample.duration == duration);
-        Run { id, queue, form: if is_even { Form::Audio(duration) } else { Form::UnevenAudio } }
-    }
-
-    const fn tfhd_len(&self) -> usize {
-        TFHD_LEN
-            + match self.form {
-                Form::Video => 0,
-                Form::UnevenAudio => 4,
-                Form::Audio(_) => 8,
-            }
-    }
-
-    const fn entry_len(&self) -> usize {
-        match self.form {
-            Form::Video => 16,
-            Form::UnevenAudio => 8,
-            Form::Audio(_) => 4,
+        let duration = samples.iter().all(|sample| sample.duration == duration).then_some(duration);
+        let mut fields = trun_flags::SIZE;
+        if duration.is_none() {
+            fields |= trun_flags::DURATION;
         }
+        if samples.iter().any(|sample| sample.composition != 0) {
+            fields |= trun_flags::COMPOSITION;
+        }
+        Run { id, queue, fields, duration, flags: Some(sample_flags::SYNC) }
     }
 
     /// Length of the `traf`, in bytes.
     fn traf_len(&self) -> usize {
-        BOX_HEAD_LEN + self.tfhd_len() + TFDT_LEN + TRUN_HEAD_LEN + self.entry_len() * self.queue.samples().len()
+        let defaults = usize::from(self.duration.is_some()) + usize::from(self.flags.is_some());
+        let entry_len = 4 * self.fields.count_ones() as usize;
+        let trun_len = TRUN_HEAD_LEN + entry_len * self.queue.samples().len();
+        BOX_HEAD_LEN + TFHD_LEN + 4 * defaults + TFDT_LEN + trun_len
     }
 
     /// `data_at`: where the first payload stands, from the start of the `moof`.
@@ -102,30 +92,24 @@ impl<'a> Run<'a> {
     }
 
     fn put_tfhd(&self, out: &mut BytesMut) {
-        let (flags, duration) = match self.form {
-            Form::Video => (0, None),
-            Form::UnevenAudio => (tfhd_flags::DEFAULT_FLAGS, None),
-            Form::Audio(duration) => (tfhd_flags::DEFAULT_FLAGS | tfhd_flags::DEFAULT_DURATION, Some(duration)),
-        };
-        put_full_box(out, b"tfhd", 0, flags | tfhd_flags::DEFAULT_BASE_IS_MOOF, |out| {
+        let mut told = tfhd_flags::DEFAULT_BASE_IS_MOOF;
+        if self.duration.is_some() {
+            told |= tfhd_flags::DEFAULT_DURATION;
+        }
+        if self.flags.is_some() {
+            told |= tfhd_flags::DEFAULT_FLAGS;
+        }
+        put_full_box(out, b"tfhd", 0, told, |out| {
             out.put_u32(self.id);
-            if let Some(duration) = duration {
-                out.put_u32(duration);
-            }
-            if flags & tfhd_flags::DEFAULT_FLAGS != 0 {
-                out.put_u32(sample_flags::SYNC);
+            for default in [self.duration, self.flags].into_iter().flatten() {
+                out.put_u32(default);
             }
         });
     }
 
     fn put_trun(&self, out: &mut BytesMut, data_at: usize) {
-        let more = match self.form {
-            Form::Video => trun_flags::DURATION | trun_flags::FLAGS | trun_flags::COMPOSITION,
-            Form::UnevenAudio => trun_flags::DURATION,
-            Form::Audio(_) => 0,
-        };
         let samples = self.queue.samples();
-        put_full_box(out, b"trun", 1, trun_flags::DATA_OFFSET | trun_flags::SIZE | more, |out| {
+        put_full_box(out, b"trun", 1, trun_flags::DATA_OFFSET | self.fields, |out| {
             // Neither can be larger: what is pending is bounded.
             out.put_u32(samples.len() as u32);
             out.put_u32(data_at as u32);
@@ -136,15 +120,16 @@ impl<'a> Run<'a> {
     }
 
     fn put_entry(&self, out: &mut BytesMut, sample: &Sample) {
-        if !matches!(self.form, Form::Audio(_)) {
-            out.put_u32(sample.duration);
-        }
-        out.put_u32(sample.data.len() as u32);
-        if matches!(self.form, Form::Video) {
-            let kind = if sample.is_key { sample_flags::SYNC } else { sample_flags::DELTA };
-            let needed = if sample.is_disposable { sample_flags::DISPOSABLE } else { 0 };
-            out.put_u32(kind | needed);
-            out.put_i32(sample.composition);
+        let kind = if sample.is_key { sample_flags::SYNC } else { sample_flags::DELTA };
+        let needed = if sample.is_disposable { sample_flags::DISPOSABLE } else { 0 };
+        let entry = [
+            (trun_flags::DURATION, sample.duration),
+            (trun_flags::SIZE, sample.data.len() as u32),
+            (trun_flags::FLAGS, kind | needed),
+            (trun_flags::COMPOSITION, sample.composition.cast_unsigned()),
+        ];
+        for (_, value) in entry.into_iter().filter(|&(field, _)| self.fields & field != 0) {
+            out.put_u32(value);
         }
     }
 }

@@ -185,7 +185,8 @@ impl Muxer {
     ///
     /// `next_ms` is the decoding time of the video frame that will come next, in milliseconds, where it is known: then
     /// the duration of the last one is exact; else it is that of the one before it, and the next fragment may begin a
-    /// little before or after this one's end. Audio frames tell their own duration.
+    /// little before or after this one's end. Audio frames tell their own duration. A longer gap belongs to the first
+    /// frame behind it, which is decoded early and presented in time.
     pub fn cut(&mut self, next_ms: Option<u64>) -> Option<Fragment> {
         let mut out = BytesMut::new();
         let fragment = self.put_fragment(&mut out, next_ms)?;
@@ -207,6 +208,8 @@ impl Muxer {
         for frame in frames {
             scratch.push(frame);
         }
+        // Squeezed frames are short, but live ones follow.
+        scratch.video_queue.end_like(&self.video_queue);
         let mut out = BytesMut::new();
         scratch.put_init_segment(&mut out);
         scratch.put_fragment(&mut out, None);

@@ -1,6 +1,7 @@
 //! Samples of one track that wait to be cut into a fragment.
 //!
-//! Owns: their decoding times and durations, which follow from each other. Does not know codecs or boxes.
+//! Owns: their decoding times and durations, which follow from each other, within a fragment and from one to the next.
+//! Does not know codecs or boxes.
 
 use bytes::Bytes;
 
@@ -22,6 +23,15 @@ pub(super) struct Sample {
     pub(super) data: Bytes,
 }
 
+impl Sample {
+    /// Changes the decoding time and keeps the presentation time.
+    fn move_to(&mut self, start: u64) {
+        let shift = i128::from(self.start) - i128::from(start) + i128::from(self.composition);
+        self.composition = shift.clamp(i128::from(i32::MIN), i128::from(i32::MAX)) as i32;
+        self.start = start;
+    }
+}
+
 /// Samples in decoding order.
 #[derive(Debug, Clone)]
 pub(super) struct Queue {
@@ -31,14 +41,16 @@ pub(super) struct Queue {
     timescale: u32,
     /// Ticks from one sample to the next, last time.
     usual_duration: u32,
-    /// Decoding time of the sample before the first one here.
+    /// When the last sample that was pushed wanted to be decoded.
     before: Option<u64>,
+    /// Where the fragment before this one ended, and its last sample's duration.
+    cut: Option<(u64, u32)>,
 }
 
 impl Queue {
     /// `first_duration`: how long the first sample is taken to be where no other follows it, in ticks.
     pub(super) const fn new(timescale: u32, first_duration: u32) -> Self {
-        Queue { samples: Vec::new(), bytes: 0, timescale, usual_duration: first_duration, before: None }
+        Queue { samples: Vec::new(), bytes: 0, timescale, usual_duration: first_duration, before: None, cut: None }
     }
 
     /// An empty queue for samples of the same track.
@@ -71,21 +83,28 @@ impl Queue {
 
     /// Appends a sample, which ends the one before it. Where its decoding time lies before that one's, it is decoded at
     /// the same time as that, and presented when it says.
+    ///
+    /// Where it comes much later than the end of the fragment before, it is decoded at that end, presented when it
+    /// says, and lasts as much longer: the media sources of browsers throw away all up to the next key frame where
+    /// decoding times jump by more than two durations (Media Source Extensions, "coded frame processing").
     pub(super) fn push(&mut self, mut sample: Sample) {
-        let before = self.samples.last().map_or(self.before, |last| Some(last.start));
-        if let Some(last) = self.samples.last_mut() {
-            let at = sample.start.max(last.start);
-            let late = i32::try_from(at - sample.start).unwrap_or(i32::MAX);
-            sample.composition = sample.composition.saturating_sub(late);
-            sample.start = at;
-            last.duration = clamped(at - last.start);
-        }
-        let since = before.map_or(0, |before| sample.start.saturating_sub(before));
+        let since = self.before.map_or(0, |before| sample.start.saturating_sub(before));
         if since > 0 && since <= u64::from(self.timescale) * LONGEST_USUAL_MS / 1000 {
             self.usual_duration = clamped(since);
         }
+        self.before = Some(sample.start);
         if sample.duration == 0 {
             sample.duration = self.usual_duration;
+        }
+        if let Some(last) = self.samples.last_mut() {
+            let at = sample.start.max(last.start);
+            sample.move_to(at);
+            last.duration = clamped(at - last.start);
+        } else if let Some((end, duration)) = self.cut
+            && sample.start.saturating_sub(end) > u64::from(duration / 2)
+        {
+            sample.duration = sample.duration.saturating_add(clamped(sample.start - end));
+            sample.move_to(end);
         }
         self.bytes = self.bytes.saturating_add(sample.data.len());
         self.samples.push(sample);
@@ -98,9 +117,16 @@ impl Queue {
         }
     }
 
+    /// Lets the last sample be no shorter than samples of `other` usually are.
+    pub(super) fn end_like(&mut self, other: &Queue) {
+        if let Some(last) = self.samples.last_mut() {
+            last.duration = last.duration.max(other.usual_duration);
+        }
+    }
+
     /// Forgets the samples, but not when the last one was.
     pub(super) fn clear(&mut self) {
-        self.before = self.samples.last().map(|last| last.start).or(self.before);
+        self.cut = self.samples.last().map(|last| (self.end(), last.duration)).or(self.cut);
         self.samples.clear();
         self.bytes = 0;
     }
@@ -142,6 +168,22 @@ mod tests {
         let mut queue = Queue::new(1000, 5);
         let samples = pushed(&mut queue, &[50, 20, 60]);
         assert_eq!(samples, [(50, 0, 100), (50, 10, 70), (60, 7, 100)]);
+    }
+
+    #[test]
+    fn a_fragment_after_a_gap_begins_where_the_one_before_ended_and_is_presented_when_it_says() {
+        let mut queue = Queue::new(1000, 5);
+        pushed(&mut queue, &[0, 40]);
+        queue.end_at(80);
+        queue.clear();
+        queue.push(Sample { duration: 0, ..sample(280, 100) });
+        assert_eq!(pushed(&mut queue, &[320]), [(80, 240, 300), (320, 7, 100)]);
+        queue.clear();
+        assert_eq!(pushed(&mut queue, &[330]), [(330, 7, 100)], "what is not much is no gap");
+        queue.clear();
+        assert_eq!(pushed(&mut queue, &[400]), [(337, 70, 163)], "sound lasts as much longer");
+        queue.clear();
+        assert_eq!(pushed(&mut queue, &[390]), [(390, 7, 100)], "an overlap stays");
     }
 
     #[test]

@@ -420,6 +420,31 @@ fn one_who_joins_gets_the_tracks_and_goes_on_with_later_fragments() {
 }
 
 #[test]
+fn live_frames_follow_squeezed_ones_without_a_gap() {
+    let mut live = muxer(&[avc_header(), key(0, 0, b"K"), delta(40, 0, b"P"), delta(80, 0, b"P")]);
+    live.cut(None);
+    let squeezed = [key(78, 0, b"K"), delta(79, 0, b"P"), delta(80, 0, b"P")];
+    let joined = live.joined(&squeezed);
+    let tracks = seen(&joined[live.init_segment().unwrap().len()..]);
+    let durations: Vec<u32> = tracks[&1].iter().map(|sample| sample.duration).collect();
+    assert_eq!(durations, [90, 90, 3600]);
+}
+
+#[test]
+fn a_gap_between_fragments_is_none_in_decoding_time() {
+    let mut muxer = muxer(&[avc_header(), aac_header(), key(0, 0, b"K"), sound(0, b"a"), delta(40, 0, b"P")]);
+    muxer.cut(None);
+    muxer.push(&delta(240, 40, b"Q"));
+    muxer.push(&sound(240, b"b"));
+    let fragment = muxer.cut(None).unwrap();
+    let tracks = seen(&fragment.bytes);
+    // The pause is a usual step, for nothing else is known.
+    assert_eq!(tracks[&1], [row(80 * 90, (160 + 200) * 90, DELTA, (160 + 40) * 90, b"Q")]);
+    assert_eq!(tracks[&2], [row(1024, 240 * 48, KEY, 240 * 48 - 1024, b"b")]);
+    assert_eq!((fragment.start_ms, fragment.duration_ms), (80, 360));
+}
+
+#[test]
 fn what_is_pending_is_bounded() {
     let mut muxer = muxer(&[avc_header()]);
     let mut payload = b"\x17\x01\0\0\0".to_vec();
