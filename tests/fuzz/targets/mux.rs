@@ -12,6 +12,8 @@ use super::script::Script;
 
 /// What a frame costs in any container beyond its bytes: tables, heads, stuffing.
 const FRAME_COST: usize = 2048;
+/// Parameter sets of a sequence header, which come again with each key frame.
+const HEADER_BYTES: usize = 8 * 1024;
 /// Longest name of a codec's track.
 const CODECS_LEN: usize = 256;
 /// Most boxes inside each other.
@@ -52,7 +54,7 @@ fn step(script: &mut Script<'_>, clock_ms: &mut u64) -> Step {
 /// How many bytes a container may write for a frame: sequence headers come again before key frames, and start codes
 /// may be longer than the lengths that they stand for.
 fn most_bytes(frame: &Frame, headers: usize) -> usize {
-    FRAME_COST + 6 * (frame.payload.len() + headers)
+    FRAME_COST + 6 * (frame.payload.len() + headers.min(HEADER_BYTES))
 }
 
 /// Packets of a transport stream, and elementary streams.
