@@ -258,7 +258,7 @@ fn url(text: &str) {
         let lines = |bytes: &[u8]| bytes.windows(2).filter(|two| two == b"\r\n").count();
         let request = get(&url, &[("X-Text", text)]);
         assert_eq!(lines(&request), 5, "{}", request.escape_ascii());
-        assert!(!request.iter().any(|&byte| byte == 0), "{}", request.escape_ascii());
+        assert!(!request.contains(&0), "{}", request.escape_ascii());
         let request = post(&url, &[], "text/plain", b"body");
         assert_eq!(lines(&request), 6, "{}", request.escape_ascii());
     }
