@@ -33,6 +33,7 @@ use criterion::{Criterion, SamplingMode, Throughput};
 
 use clip::Clip;
 use link::Target;
+use player::Start;
 use world::{Pace, World};
 
 const PLAYERS: [usize; 4] = [1, 10, 100, 1000];
@@ -57,7 +58,7 @@ struct Server {
 impl Server {
     fn start() -> Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_rtmpd"))
-            .args(["-p", "0"])
+            .args(["-p", "0", "--http-port", "off"])
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server starts");
@@ -92,7 +93,7 @@ fn audience(address: SocketAddr, players: usize) -> World {
     assert!(world.run(end, World::are_publishers_started).expect("polling"), "publishing begins");
     world.run_for(Duration::from_millis(200)).expect("polling");
     for number in 0..players {
-        world.add_player(0, false).expect("a socket");
+        world.add_player(0, Start::AtOnce, false).expect("a socket");
         if number % AT_ONCE == AT_ONCE - 1 || number + 1 == players {
             world.run(end, |world| world.joining_count() == 0).expect("polling");
         }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use criterion::{Criterion, Throughput};
 use rtmpd::config::{EngineConfig, SessionLimits};
-use rtmpd::engine::{CloseReason, ConnectionId, Engine};
+use rtmpd::engine::{CloseReason, ConnectionId, Engine, Protocol};
 use rtmpd::rtmp::client::{ClientEvent, ClientRole, ClientSession, ClientTarget};
 use rtmpd::rtmp::message::type_id;
 use rtmpd::rtmp::server::SessionConfig;
@@ -39,7 +39,7 @@ fn connect(engine: &mut Engine, now: Instant, role: ClientRole, stream: &str) ->
         stream: stream.to_owned(),
         digest: false,
     };
-    let id = engine.accept(now, peer_address()).expect("room for one more");
+    let id = engine.accept(now, Protocol::Rtmp, peer_address()).expect("room for one more");
     let session = ClientSession::new(now, Arc::new(config), target, 1);
     let mut peer = Peer { id, session };
     loop {

@@ -25,9 +25,5 @@ cargo test --locked --quiet --test interop --no-run
 cargo test --locked --test interop -- --include-ignored
 
 step "container tests: what the muxers write, read by real programs"
-cargo test --locked --quiet --test containers --no-run
-cargo test --locked --test containers -- --include-ignored
-
-step "interop tests: fragmented MP4 and real programs"
-cargo test --locked --quiet --test fmp4 --no-run
-cargo test --locked --test fmp4 -- --include-ignored
+cargo test --locked --quiet --test containers --test fmp4 --test record --no-run
+cargo test --locked --test containers --test fmp4 --test record -- --include-ignored

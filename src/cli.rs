@@ -14,7 +14,7 @@ use getopts::{Fail, HasArg, Occur, Options};
 use log::LevelFilter;
 use thiserror::Error;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, HttpPort};
 
 /// What the program is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,10 +32,16 @@ pub enum Request {
 pub struct Typed {
     /// RTMP port.
     pub port: Option<u16>,
+    /// HTTP port.
+    pub http_port: Option<HttpPort>,
     /// Address to listen on.
     pub bind: Option<IpAddr>,
     /// Size of outgoing chunks, in bytes.
     pub chunk_size: Option<usize>,
+    /// Window in which live frames are collected, in milliseconds.
+    pub batch_ms: Option<u64>,
+    /// Directory in which every stream is recorded.
+    pub record: Option<String>,
     /// Name of the configuration file.
     pub config: Option<String>,
     /// Only print what holds.
@@ -77,6 +83,17 @@ const FLAGS: &[Flag] = &[
         },
     },
     Flag {
+        short: "",
+        long: "http-port",
+        value: Some("PORT"),
+        help: "HTTP port; 0 picks a free one, \"off\" disables",
+        default: Some(|config| config.http_address().map_or("off".to_owned(), |address| address.port().to_string())),
+        update: |typed, value| {
+            typed.http_port = Some(parse_http_port(value)?);
+            Ok(())
+        },
+    },
+    Flag {
         short: "b",
         long: "bind",
         value: Some("ADDR"),
@@ -95,6 +112,31 @@ const FLAGS: &[Flag] = &[
         default: Some(|config| config.engine.chunk_size.to_string()),
         update: |typed, value| {
             typed.chunk_size = usize::try_from(config::parse_number("server.chunk_size", value)?).ok();
+            Ok(())
+        },
+    },
+    Flag {
+        short: "",
+        long: "batch-ms",
+        value: Some("MS"),
+        help: "frames wait so long to leave together, 0..=100",
+        default: Some(|config| config.engine.batch_ms.to_string()),
+        update: |typed, value| {
+            typed.batch_ms = Some(config::parse_number("server.batch_ms", value)?);
+            Ok(())
+        },
+    },
+    Flag {
+        short: "",
+        long: "record",
+        value: Some("DIR"),
+        help: "record every stream below this directory",
+        default: None,
+        update: |typed, value| {
+            if value.is_empty() {
+                return Err("must be the name of a directory, is \"\"".to_owned());
+            }
+            typed.record = Some(value.to_owned());
             Ok(())
         },
     },
@@ -185,8 +227,14 @@ impl Typed {
     /// Puts what was typed over what `config` says.
     pub fn apply_to(&self, config: &mut Config) {
         config.port = self.port.unwrap_or(config.port);
+        config.http_port = self.http_port.unwrap_or(config.http_port);
         config.bind = self.bind.unwrap_or(config.bind);
         config.engine.chunk_size = self.chunk_size.unwrap_or(config.engine.chunk_size);
+        config.engine.batch_ms = self.batch_ms.unwrap_or(config.engine.batch_ms);
+        if let Some(directory) = &self.record {
+            config.engine.record.auto = true;
+            config.engine.record.directory = directory.into();
+        }
     }
 
     /// How much is logged where `RUST_LOG` does not say it.
@@ -221,33 +269,63 @@ pub fn version() -> String {
     format!("rtmpd {}\n", env!("CARGO_PKG_VERSION"))
 }
 
-/// Why nothing can be received on `address`, and what to do about it, in one line.
-pub fn explain_listen_error(address: SocketAddr, error: &io::Error) -> String {
+/// Why nothing can be received on `address`, and what to do about it, in one line. `flag` sets its port.
+pub fn explain_listen_error(flag: &str, address: SocketAddr, error: &io::Error) -> String {
     let (ip, port) = (address.ip(), address.port());
     match error.kind() {
         ErrorKind::AddrInUse => {
-            format!("port {port} on {ip} is in use by another program; choose another with --port")
+            format!("port {port} on {ip} is in use by another program; choose another with {flag}")
         }
         ErrorKind::AddrNotAvailable => format!(
             "{ip} is not an address of this machine; choose another with --bind ({} means all of them)",
             unspecified(ip)
         ),
         ErrorKind::PermissionDenied => {
-            format!("port {port} on {ip} may not be used by this user; choose one above 1023 with --port")
+            format!("port {port} on {ip} may not be used by this user; choose one above 1023 with {flag}")
         }
-        _ => format!("{error}; choose another address with --bind or another port with --port"),
+        _ => format!(
+            "cannot listen on {address}: {error}; choose another address with --bind or another port with {flag}"
+        ),
     }
 }
 
-/// What a newcomer can do with a server that listens on `address`.
-pub fn first_steps(address: SocketAddr) -> [String; 2] {
-    let host = match address.ip() {
+/// The flag that sets the port of HTTP.
+pub const HTTP_PORT_FLAG: &str = "--http-port";
+/// The flag that sets the port of RTMP.
+pub const PORT_FLAG: &str = "--port";
+
+/// What a newcomer can do with a server that listens for RTMP on `address`.
+pub fn first_steps(address: SocketAddr) -> Vec<String> {
+    let url = format!("rtmp://{}/live/test", reachable(address));
+    vec![
+        format!("publish: ffmpeg -re -i VIDEO -c copy -f flv {url}"),
+        format!("watch:   ffplay -fflags nobuffer {url}"),
+    ]
+}
+
+/// What a newcomer can do with a server that listens for HTTP on `address`.
+pub fn first_http_steps(address: SocketAddr) -> Vec<String> {
+    let url = format!("http://{}/live/test", reachable(address));
+    vec![format!("browser: {url}.m3u8 (HLS), {url}.flv, {url}.ts, {url}.mp4")]
+}
+
+/// Where programs on this machine find a server that listens on `address`.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip => ip,
     };
-    let url = format!("rtmp://{}/live/test", SocketAddr::new(host, address.port()));
-    [format!("publish: ffmpeg -re -i VIDEO -c copy -f flv {url}"), format!("watch:   ffplay -fflags nobuffer {url}")]
+    SocketAddr::new(ip, address.port())
+}
+
+fn parse_http_port(typed: &str) -> Result<HttpPort, String> {
+    if typed == "off" {
+        return Ok(HttpPort::Off);
+    }
+    let number =
+        config::parse_number("server.http_port", typed).map_err(|problem| format!("{problem} (or \"off\")"))?;
+    Ok(u16::try_from(number).map_or(HttpPort::Off, HttpPort::On))
 }
 
 fn unspecified(ip: IpAddr) -> IpAddr {
@@ -317,7 +395,9 @@ mod tests {
             ("--bind [::]", Typed { bind: ip("::"), ..Typed::default() }),
             ("--bind=127.0.0.1", Typed { bind: ip("127.0.0.1"), ..Typed::default() }),
             ("-s 128", Typed { chunk_size: Some(128), ..Typed::default() }),
+            ("--batch-ms 20", Typed { batch_ms: Some(20), ..Typed::default() }),
             ("--chunk-size 65536", Typed { chunk_size: Some(65536), ..Typed::default() }),
+            ("--record /srv/tv", Typed { record: Some("/srv/tv".into()), ..Typed::default() }),
             ("--config a.toml --check", Typed { config: Some("a.toml".into()), check: true, ..Typed::default() }),
             ("-v", Typed { verbosity: 1, ..Typed::default() }),
             ("-vv --verbose", Typed { verbosity: 3, ..Typed::default() }),
@@ -356,6 +436,7 @@ mod tests {
                 "-b [::1]:1935",
                 "--bind takes an address without a port, is \"[::1]:1935\"; give the port with --port".to_owned(),
             ),
+            ("--record=", "--record must be the name of a directory, is \"\"".to_owned()),
             ("--port", "--port needs a value".to_owned()),
             ("-p", "-p needs a value".to_owned()),
             ("--prot 1", "there is no option --prot".to_owned()),
@@ -377,7 +458,9 @@ mod tests {
         let before = config.clone();
         typed("").apply_to(&mut config);
         assert_eq!(config, before);
-        typed("-p 8 -b 127.0.0.2 -s 4096").apply_to(&mut config);
+        typed("-p 8 -b 127.0.0.2 -s 4096 --record there").apply_to(&mut config);
+        assert!(config.engine.record.auto);
+        assert_eq!(config.engine.record.directory.to_str(), Some("there"));
         assert_eq!(config.address().to_string(), "127.0.0.2:8");
         assert_eq!(config.engine.chunk_size, 4096);
     }
@@ -423,11 +506,12 @@ mod tests {
             (
                 "127.0.0.1:80",
                 ErrorKind::OutOfMemory,
-                "out of memory; choose another address with --bind or another port with --port",
+                "cannot listen on 127.0.0.1:80: out of memory; choose another address with --bind or another port \
+                 with --port",
             ),
         ];
         for (address, kind, expected) in cases {
-            assert_eq!(explain_listen_error(address.parse().unwrap(), &kind.into()), expected);
+            assert_eq!(explain_listen_error(PORT_FLAG, address.parse().unwrap(), &kind.into()), expected);
         }
     }
 
@@ -439,7 +523,7 @@ mod tests {
             ("192.0.2.7:1", "rtmp://192.0.2.7:1/live/test"),
         ];
         for (address, url) in cases {
-            let [publish, watch] = first_steps(address.parse().unwrap());
+            let [publish, watch] = &first_steps(address.parse().unwrap())[..] else { panic!("two steps") };
             assert!(publish.contains("ffmpeg") && publish.ends_with(url), "{publish}");
             assert!(watch.contains("ffplay") && watch.ends_with(url), "{watch}");
         }

@@ -11,8 +11,9 @@
 //! 4. [`rtmp`]: the RTMP specification, without I/O.
 //! 5. [`http`]: HTTP/1.1 and WebSocket, without I/O.
 //! 6. [`hub`]: who publishes, who subscribes, who gets which frame.
-//! 7. [`engine`]: sessions and hub joined: the whole server without I/O.
-//! 8. [`server`]: the only room with sockets and a clock.
+//! 7. [`output`]: what frames become over HTTP and in files.
+//! 8. [`engine`]: sessions, hub and outputs joined: the whole server without I/O.
+//! 9. [`server`]: the only room with sockets and a clock.
 //!
 //! A room may use only rooms above it in this list, and [`config`], which holds every default and limit.
 
@@ -23,6 +24,7 @@ pub mod engine;
 pub mod http;
 pub mod hub;
 pub mod media;
+pub mod output;
 pub mod rtmp;
 pub mod server;
 pub mod wire;

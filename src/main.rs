@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use log::{LevelFilter, info, warn};
 use rtmpd::cli::{self, Request, Typed, UsageError};
 use rtmpd::config::{self, Config};
-use rtmpd::server::Server;
+use rtmpd::server::{BindError, Protocol, Server};
 
 /// Why the program ends early, in one line.
 enum Failure {
@@ -66,17 +66,34 @@ fn read_config(typed: &Typed) -> Result<Config, Failure> {
 }
 
 fn serve(config: Config) -> Result<(), Failure> {
-    let address = config.address();
-    let mut server = Server::bind(address, config.engine)
-        .map_err(|error| Failure::RunTime(cli::explain_listen_error(address, &error)))?;
-    if print(&format!("listening rtmp {}\n", server.address())).is_err() {
-        warn!("standard output is closed; listening on {}", server.address());
-    }
-    info!("rtmpd {} listens for RTMP on {}", env!("CARGO_PKG_VERSION"), server.address());
-    for line in cli::first_steps(server.address()) {
-        info!("{line}");
+    let mut server = Server::bind(config).map_err(|error| Failure::RunTime(explain(&error)))?;
+    for (protocol, address) in server.addresses() {
+        if print(&format!("listening {protocol} {address}\n")).is_err() {
+            warn!("standard output is closed; listening on {address}");
+        }
+        info!("rtmpd {} listens for {} on {address}", env!("CARGO_PKG_VERSION"), protocol.name());
+        let steps = match protocol {
+            Protocol::Rtmp => cli::first_steps(address),
+            Protocol::Http => cli::first_http_steps(address),
+        };
+        for line in steps {
+            info!("{line}");
+        }
     }
     server.run().map_err(|error| Failure::RunTime(format!("cannot go on: {error}")))
+}
+
+fn explain(error: &BindError) -> String {
+    match error {
+        BindError::Listen { protocol, address, error } => {
+            let flag = match protocol {
+                Protocol::Rtmp => cli::PORT_FLAG,
+                Protocol::Http => cli::HTTP_PORT_FLAG,
+            };
+            cli::explain_listen_error(flag, *address, error)
+        }
+        BindError::System(error) => format!("cannot begin: {error}"),
+    }
 }
 
 fn print(text: &str) -> Result<(), Failure> {

@@ -70,7 +70,8 @@ impl Running {
 
     /// Starts a server on `bind` and waits until it listens.
     fn listen(bind: &str) -> (Running, SocketAddr) {
-        let running = Running::start(rtmpd().args(["--bind", bind, "--port", "0"]).stderr(Stdio::null()));
+        let running =
+            Running::start(rtmpd().args(["--bind", bind, "--port", "0", "--http-port", "off"]).stderr(Stdio::null()));
         let line = running.lines.recv_timeout(PATIENCE).expect("a line on standard output");
         let address = line.strip_prefix("listening rtmp ").expect(&line).parse().expect(&line);
         (running, address)
@@ -144,7 +145,8 @@ fn bad_configurations_are_told_with_file_line_and_key() {
         (
             "key.toml",
             "[server]\n\nprot = 1935\n",
-            "3: server.prot: unknown field `prot`, expected one of `bind`, `port`, `chunk_size`",
+            "3: server.prot: unknown field `prot`, expected one of `bind`, `port`, `http_port`, `chunk_size`, \
+             `batch_ms`",
         ),
         (
             "value.toml",
@@ -217,7 +219,7 @@ fn ipv6_addresses_can_be_listened_on() {
 
 #[test]
 fn the_log_shows_a_newcomer_how_to_publish_and_watch() {
-    let mut running = Running::start(rtmpd().args(["--bind", "127.0.0.1", "--port", "0"]));
+    let mut running = Running::start(rtmpd().args(["--bind", "127.0.0.1", "--port", "0", "--http-port", "off"]));
     let listening = running.lines.recv_timeout(PATIENCE).unwrap();
     let address = listening.strip_prefix("listening rtmp ").unwrap();
     running.signal("TERM");
@@ -244,7 +246,9 @@ fn signals_end_the_program_with_code_0() {
 
 #[test]
 fn rust_log_wins_over_the_flags() {
-    let mut running = Running::start(rtmpd().args(["-b", "127.0.0.1", "-p", "0", "-vv"]).env("RUST_LOG", "off"));
+    let mut running = Running::start(
+        rtmpd().args(["-b", "127.0.0.1", "-p", "0", "--http-port", "off", "-vv"]).env("RUST_LOG", "off"),
+    );
     running.lines.recv_timeout(PATIENCE).unwrap();
     running.signal("TERM");
     running.rest_of_output();

@@ -17,6 +17,18 @@ const AUDIO_BYTES: usize = 372;
 /// A key frame is as long as so many others.
 const KEY_WEIGHT: u64 = 8;
 
+/// What a publisher sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tracks {
+    /// Pictures and sound.
+    #[default]
+    Both,
+    /// A key frame every second.
+    KeyFrames,
+    /// Sound.
+    Sound,
+}
+
 /// Says that a stamp follows.
 const MAGIC: [u8; 8] = *b"\x01rtmpd\xFFL";
 const STAMP_LEN: usize = 24;
@@ -62,22 +74,35 @@ pub fn is_key_frame(type_id: u8, head: &[u8]) -> bool {
 /// How far a publisher has come in the schedule.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cursor {
+    tracks: Tracks,
     videos: u64,
     audios: u64,
 }
 
 impl Cursor {
+    /// At the beginning.
+    pub fn new(tracks: Tracks) -> Cursor {
+        Cursor { tracks, ..Cursor::default() }
+    }
+
     /// When the next frame is due, in nanoseconds from the beginning.
     pub fn due_ns(&self) -> u64 {
         self.video_ns().min(self.audio_ns())
     }
 
     fn video_ns(&self) -> u64 {
-        self.videos * 1_000_000_000 / FRAMES_PER_SECOND
+        match self.tracks {
+            Tracks::Both => self.videos * 1_000_000_000 / FRAMES_PER_SECOND,
+            Tracks::KeyFrames => self.videos * 1_000_000_000,
+            Tracks::Sound => u64::MAX,
+        }
     }
 
     fn audio_ns(&self) -> u64 {
-        self.audios * AUDIO_SAMPLES * 1_000_000_000 / AUDIO_RATE
+        match self.tracks {
+            Tracks::KeyFrames => u64::MAX,
+            Tracks::Both | Tracks::Sound => self.audios * AUDIO_SAMPLES * 1_000_000_000 / AUDIO_RATE,
+        }
     }
 }
 
@@ -101,6 +126,12 @@ impl Clip {
             audio: noise(vec![0xAF, 0x01], AUDIO_BYTES),
             gop_frames,
         }
+    }
+
+    /// Key frames of `key_bytes` and nothing else.
+    pub fn of_key_frames(key_bytes: u64) -> Clip {
+        let delta = video(0x27, 0x41, 64);
+        Clip { key: video(0x17, 0x65, key_bytes), delta, audio: noise(vec![0xAF, 0x01], AUDIO_BYTES), gop_frames: 1 }
     }
 
     /// Duration of a group of pictures in milliseconds.

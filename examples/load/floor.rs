@@ -16,11 +16,14 @@ use rtmpd::rtmp::chunk::encode_message;
 use rtmpd::rtmp::message::{chunk_stream_id, type_id};
 use rtmpd::rtmp::server::{Event, ServerSession, SessionConfig};
 use slab::Slab;
+use socket2::SockRef;
 
 use crate::clip::is_key_frame;
 use crate::options::{FloorJoin, Options};
 
 const LISTENER: Token = Token(usize::MAX);
+/// Peers that may wait to be accepted: the standard library's 128 is less than join at the same moment here.
+const BACKLOG: i32 = 4_096;
 const SCRATCH_BYTES: usize = 64 * 1024;
 
 /// A player: a socket, and what is left of the message that it was sent last.
@@ -63,6 +66,7 @@ struct Floor {
 pub fn run(options: &Options) -> io::Result<()> {
     let poll = Poll::new()?;
     let mut listener = TcpListener::bind(([127, 0, 0, 1], options.port).into())?;
+    SockRef::from(&listener).listen(BACKLOG)?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut out = io::stdout();
     writeln!(out, "listening rtmp {}", listener.local_addr()?)?;

@@ -1,10 +1,11 @@
 //! Load for RTMP servers, what it costs them, and the least that it can cost.
 //!
 //! `load --help` says what it does. All load is bounded in number and time and ends by itself. Read it in this order:
-//! `options`, `watch`, `storm` and `idle` (what is measured), `world` (the loop), `player` and `publisher`, `clip`
-//! (what is sent), `skim`, `link`, `stats`, `report`; and `floor`, the server to compare with.
+//! `options`, `watch`, `storm`, `fairness` and `idle` (what is measured), `world` (the loop), `player` and
+//! `publisher`, `clip` (what is sent), `skim`, `link`, `stats`, `report`; and `floor`, the server to compare with.
 
 mod clip;
+mod fairness;
 mod floor;
 mod idle;
 mod link;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> io::Result<()> {
     let report = match options.command {
         Command::Paced | Command::Saturated | Command::Join => watch::run(options)?,
+        Command::Fairness => fairness::run(options)?,
         Command::Storm => storm::run(options)?,
         Command::Idle => idle::run(options)?,
         Command::Floor => return floor::run(options),

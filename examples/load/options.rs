@@ -17,8 +17,12 @@ usage: load COMMAND [OPTIONS] [rtmp://HOST:PORT/APP/STREAM[?QUERY]]
 
   paced      publish at the pace of a camera, watch with many players
   saturated  publish as fast as the slowest player reads
-  join       many players join at the same moment; time to the first key frame
+  join       many players join at the same moment, half a group of pictures after a key frame. first_frame is the time
+             from a player's connect() to the last byte of its first key frame, play_to_frame from its `play`
+             to there. With --prepared all are connected before, and only `play` is said by all at once
   storm      connect, play, first key frame, close; again and again
+  fairness   a key frame of 300 KiB every second to many players of one stream: how late is the sound of another
+             stream with one player, with those key frames and without
   idle       connections that say `connect` and nothing more
   floor      serve: each message with one write to each player, and nothing else
 
@@ -32,11 +36,13 @@ pub enum Command {
     Saturated,
     Join,
     Storm,
+    Fairness,
     Idle,
     Floor,
 }
 
 /// See the module.
+#[derive(Clone)]
 pub struct Options {
     /// What to do.
     pub command: Command,
@@ -62,6 +68,8 @@ pub struct Options {
     pub warmup: Duration,
     /// The server's processes, where their use is to be shown.
     pub watched: Option<Watched>,
+    /// Players are connected before the moment at which they join.
+    pub prepared: bool,
     /// JSON instead of a table.
     pub json: bool,
     /// Port of the floor.
@@ -97,6 +105,7 @@ impl Options {
             Some("saturated") => Command::Saturated,
             Some("join") => Command::Join,
             Some("storm") => Command::Storm,
+            Some("fairness") => Command::Fairness,
             Some("idle") => Command::Idle,
             Some("floor") => Command::Floor,
             _ => return Err(flags.usage(USAGE)),
@@ -107,7 +116,8 @@ impl Options {
             return Err("a URL is needed: rtmp://HOST:PORT/APP/STREAM".to_owned());
         }
         let count = number(&matches, "count", default_count(command))? as usize;
-        let at_once = if command == Command::Join { count as u64 } else { 32 };
+        let prepared = matches.opt_present("prepared");
+        let at_once = if command == Command::Join && !prepared { count as u64 } else { 32 };
         Ok(Options {
             command,
             target,
@@ -121,6 +131,7 @@ impl Options {
             duration: Duration::from_secs(number(&matches, "seconds", 10)?),
             warmup: Duration::from_secs(number(&matches, "warmup", 2)?),
             watched: pids(&matches)?,
+            prepared,
             json: matches.opt_present("json"),
             port: number(&matches, "port", 0)? as u16,
             floor_join: match matches.opt_str("join").as_deref() {
@@ -149,7 +160,7 @@ impl Options {
 fn flags() -> Flags {
     let mut flags = Flags::new();
     flags
-        .optopt("n", "count", "players [100], storm: cycles [1000], idle: connections [1000]", "N")
+        .optopt("n", "count", "players [100; fairness: 1000], storm: cycles [1000], idle: connections [1000]", "N")
         .optopt("m", "streams", "streams, players are spread over them [1]", "N")
         .optopt("", "stalled", "so many of the players stop reading [0]", "N")
         .optopt("", "at-once", "connections being opened at the same time [32; join: all]", "N")
@@ -162,6 +173,7 @@ fn flags() -> Flags {
         .optopt("", "pid", "processes of the server whose CPU and memory to show", "PID[,PID]")
         .optopt("", "port", "floor: where to listen on 127.0.0.1 [0: a free one]", "N")
         .optopt("", "join", "floor: what one who joins gets [gop]", "gop|key|none")
+        .optflag("", "prepared", "join: players have connected before, and say `play` at the same moment")
         .optflag("", "json", "JSON instead of a table")
         .optflag("h", "help", "this text");
     flags
@@ -171,6 +183,7 @@ fn default_count(command: Command) -> u64 {
     match command {
         Command::Storm | Command::Idle => 1_000,
         Command::Join => 500,
+        Command::Fairness => 1_000,
         _ => 100,
     }
 }

@@ -5,7 +5,7 @@
 use std::io;
 use std::time::Instant;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use mio::{Registry, Token};
 use rtmpd::rtmp::chunk::encode_message;
 use rtmpd::rtmp::client::{ClientEvent, ClientRole, ClientSession};
@@ -29,6 +29,8 @@ pub struct Meter {
     pub delays: Histogram,
     /// From connecting to the first key frame.
     pub first_frames: Histogram,
+    /// From sending `play` to the first key frame.
+    pub play_to_frames: Histogram,
     /// Media messages that arrived.
     pub messages: u64,
     /// Their bytes, without headers.
@@ -46,6 +48,7 @@ impl Meter {
             counting: false,
             delays: Histogram::new(),
             first_frames: Histogram::new(),
+            play_to_frames: Histogram::new(),
             messages: 0,
             bytes: 0,
             gaps: 0,
@@ -57,6 +60,8 @@ impl Meter {
 /// What a player has seen of its stream.
 struct View {
     began: Instant,
+    /// When `play` was sent.
+    asked: Option<Instant>,
     has_picture: bool,
     /// Highest number seen.
     newest: u64,
@@ -66,6 +71,15 @@ struct View {
     answers: BytesMut,
 }
 
+/// What becomes of `play`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// It is sent once the server is ready for it.
+    AtOnce,
+    /// It waits for [`Player::ask`].
+    WhenAsked,
+}
+
 /// See the module.
 pub struct Player {
     link: Link,
@@ -73,6 +87,9 @@ pub struct Player {
     session: Option<Box<ClientSession>>,
     skimmer: Skimmer,
     view: View,
+    start: Start,
+    /// `play`, where it waits.
+    held: Option<Bytes>,
     received_bytes: u32,
     acknowledged_bytes: u32,
     will_stall: bool,
@@ -86,6 +103,7 @@ impl Player {
         token: Token,
         target: &Target,
         stream: usize,
+        start: Start,
         will_stall: bool,
     ) -> io::Result<Player> {
         let began = Instant::now();
@@ -97,7 +115,9 @@ impl Player {
             link,
             session: Some(Box::new(session)),
             skimmer: Skimmer::new(),
-            view: View { began, has_picture: false, newest: 0, expected: None, answers: BytesMut::new() },
+            view: View { began, asked: None, has_picture: false, newest: 0, expected: None, answers: BytesMut::new() },
+            start,
+            held: None,
             received_bytes: 0,
             acknowledged_bytes: 0,
             will_stall,
@@ -113,6 +133,18 @@ impl Player {
     /// Whether the server has let it play.
     pub fn is_playing(&self) -> bool {
         self.session.is_none()
+    }
+
+    /// Whether `play` waits for [`Player::ask`].
+    pub fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Sends `play` now, where it waits.
+    pub fn ask(&mut self) -> io::Result<()> {
+        let Some(request) = self.held.take() else { return Ok(()) };
+        self.view.asked = Some(Instant::now());
+        self.link.send(&request)
     }
 
     /// Number of the newest message seen; `None` for one that does not read.
@@ -153,6 +185,12 @@ impl Player {
             if let Some(session) = &mut self.session {
                 session.handle_input(now, input).map_err(io::Error::other)?;
                 let starts = drain_events(session)?;
+                if self.view.asked.is_none() && self.held.is_none() && session.has_asked() {
+                    match self.start {
+                        Start::AtOnce => self.view.asked = Some(now),
+                        Start::WhenAsked => self.held = session.poll_output(),
+                    }
+                }
                 flush(session, &mut self.link)?;
                 self.view.answers.clear();
                 if starts {
@@ -193,6 +231,7 @@ impl View {
         if !self.has_picture && is_key_frame(message.type_id, message.head) {
             self.has_picture = true;
             meter.first_frames.add(nanos(self.began, now));
+            meter.play_to_frames.add(nanos(self.asked.unwrap_or(now), now));
         }
         let Some(stamp) = Stamp::find(message.type_id, message.head) else { return };
         self.newest = self.newest.max(stamp.number);

@@ -8,7 +8,7 @@ use std::time::Instant;
 use mio::{Registry, Token};
 use rtmpd::rtmp::client::{ClientRole, ClientSession};
 
-use crate::clip::{self, Clip, Cursor};
+use crate::clip::{self, Clip, Cursor, Tracks};
 use crate::link::{Link, Target};
 use crate::player::{drain_events, flush, nanos};
 
@@ -23,11 +23,17 @@ pub struct Publisher {
 
 impl Publisher {
     /// Begins to connect to stream number `stream`.
-    pub fn connect(registry: &Registry, token: Token, target: &Target, stream: usize) -> io::Result<Publisher> {
+    pub fn connect(
+        registry: &Registry,
+        token: Token,
+        target: &Target,
+        stream: usize,
+        tracks: Tracks,
+    ) -> io::Result<Publisher> {
         let mut link = Link::connect(registry, token, target.address, None)?;
         let mut session = target.session(ClientRole::Publish, stream, token.0 as u64);
         flush(&mut session, &mut link)?;
-        Ok(Publisher { link, session, cursor: Cursor::default(), newest: 0, started: false })
+        Ok(Publisher { link, session, cursor: Cursor::new(tracks), newest: 0, started: false })
     }
 
     /// Number of the newest message that was sent.

@@ -6,6 +6,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::options::{Command, Options};
+use crate::player::Start;
 use crate::report::Report;
 use crate::stats::{Memory, Watched};
 use crate::world::{Pace, World};
@@ -32,11 +33,14 @@ pub fn run(options: &Options) -> io::Result<Report> {
     world.run_for(world.gop() * 2 + Duration::from_millis(200))?;
     let before = memory_peak(&mut world, options)?;
 
-    let load = Load::begin(options)?;
-    join_all(&mut world, options)?;
-    load.end()?.report_cycles(&mut report, "join", options.count as u64);
-    report_first_frames(&mut report, &world, options);
-    if options.command != Command::Join {
+    if options.command == Command::Join {
+        join_at_once(&mut world, options, &mut report)?;
+    } else {
+        let load = Load::begin(options)?;
+        join_all(&mut world, options, Start::AtOnce)?;
+        wait_for_pictures(&mut world)?;
+        load.end()?.report_cycles(&mut report, "join", options.count as u64);
+        report_first_frames(&mut report, &world, options);
         world.stall();
         world.run_for(options.warmup)?;
         if let (Some(before), Some(after)) = (before, memory_peak(&mut world, options)?) {
@@ -64,20 +68,48 @@ pub fn publish(world: &mut World, options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets all players join, `at_once` of them at the same time, then waits until each has a picture.
-fn join_all(world: &mut World, options: &Options) -> io::Result<()> {
+/// All players join in the middle of a group of pictures, where a burst has its usual length. What is counted ends once
+/// everybody has all of it.
+fn join_at_once(world: &mut World, options: &Options, report: &mut Report) -> io::Result<()> {
+    if options.prepared {
+        join_all(world, options, Start::WhenAsked)?;
+    }
+    world.run_to_mid_group()?;
+    let load = Load::begin(options)?;
+    if options.prepared {
+        world.ask_all()?;
+    } else {
+        join_all(world, options, Start::AtOnce)?;
+    }
+    wait_for_pictures(world)?;
+    let shown = load.began.elapsed();
+    world.run(Instant::now() + PATIENCE, World::is_caught_up)?;
+    load.end()?.report_cycles(report, "join", options.count as u64);
+    report.add("all_have_pictures_ms", shown.as_secs_f64() * 1000.0, "ms");
+    report_first_frames(report, world, options);
+    report.quantiles("play_to_frame", &world.meter.play_to_frames);
+    Ok(())
+}
+
+/// Lets all players join, `at_once` of them at the same time.
+pub fn join_all(world: &mut World, options: &Options, start: Start) -> io::Result<()> {
     let end = Instant::now() + PATIENCE;
     for number in 0..options.count {
-        world.add_player(number % options.streams.max(1), number < options.stalled)?;
+        world.add_player(number % options.streams.max(1), start, number < options.stalled)?;
         if number % options.at_once == options.at_once - 1 {
             world.run(end, |world| world.joining_count() == 0)?;
         }
     }
-    world.run(end, |world| {
+    world.run(end, |world| world.joining_count() == 0).map(|_| ())
+}
+
+/// Until each player has a picture.
+fn wait_for_pictures(world: &mut World) -> io::Result<()> {
+    let has_all = |world: &World| {
         let (shown, present) = world.player_counts();
         shown == present
-    })?;
-    Ok(())
+    };
+    world.run(Instant::now() + PATIENCE, has_all).map(|_| ())
 }
 
 fn measure(world: &mut World, options: &Options, report: &mut Report) -> io::Result<()> {
@@ -189,6 +221,15 @@ impl Load {
         if share > SATURATED_SHARE {
             report.warn("this program used its whole processor: the server may be able to do more");
         }
+    }
+
+    /// Shares of a processor.
+    pub fn report_share(&self, report: &mut Report) {
+        let wall_ns = self.wall.as_nanos() as f64;
+        if self.server.is_some() {
+            report.add("server_cpu_share", self.server_ns as f64 / wall_ns, "processors");
+        }
+        report.add("own_cpu_share", self.own_ns as f64 / wall_ns, "processors");
     }
 
     /// CPU time for each of `count` joins or other cycles.

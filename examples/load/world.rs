@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::{Events, Poll, Token};
 
-use crate::clip::Clip;
+use crate::clip::{Clip, Tracks};
 use crate::link::Target;
-use crate::player::{Meter, Player};
+use crate::player::{Meter, Player, Start};
 use crate::publisher::Publisher;
 
 /// Tokens from here on are publishers.
@@ -51,6 +51,7 @@ pub struct World {
     /// When each publisher's schedule began.
     begins: Vec<Instant>,
     clip: Clip,
+    tracks: Tracks,
     pace: Pace,
     /// When something was last sent because there was room in a window.
     sent_at: Instant,
@@ -77,6 +78,7 @@ impl World {
             due: BinaryHeap::new(),
             begins: Vec::new(),
             clip,
+            tracks: Tracks::Both,
             pace: Pace::Schedule,
             sent_at: Instant::now(),
             meter: Meter::new(),
@@ -91,21 +93,26 @@ impl World {
         self.pace = pace;
     }
 
+    /// Changes what publishers send that are added from now on.
+    pub fn set_tracks(&mut self, tracks: Tracks) {
+        self.tracks = tracks;
+    }
+
     /// Adds a publisher of the next stream.
     pub fn add_publisher(&mut self) -> io::Result<()> {
         let index = self.publishers.len();
         let token = Token(PUBLISHERS + index);
-        let publisher = Publisher::connect(self.poll.registry(), token, &self.target, index)?;
+        let publisher = Publisher::connect(self.poll.registry(), token, &self.target, index, self.tracks)?;
         self.publishers.push(Some(publisher));
         self.begins.push(Instant::now());
         Ok(())
     }
 
     /// Adds a player of stream number `stream`; says its number.
-    pub fn add_player(&mut self, stream: usize, will_stall: bool) -> io::Result<usize> {
+    pub fn add_player(&mut self, stream: usize, start: Start, will_stall: bool) -> io::Result<usize> {
         let token = Token(self.players.len());
         let registry = self.poll.registry();
-        self.players.push(Some(Player::connect(registry, token, &self.target, stream, will_stall)?));
+        self.players.push(Some(Player::connect(registry, token, &self.target, stream, start, will_stall)?));
         Ok(token.0)
     }
 
@@ -129,9 +136,32 @@ impl World {
         (present().filter(|player| player.has_picture()).count(), present().count())
     }
 
-    /// Number of players whose `play` was not answered yet.
+    /// Number of players whose `play` was not answered yet, nor is held back.
     pub fn joining_count(&self) -> usize {
-        self.players.iter().flatten().filter(|player| !player.is_playing()).count()
+        self.players.iter().flatten().filter(|player| !player.is_playing() && !player.is_held()).count()
+    }
+
+    /// All players whose `play` was held back say it.
+    pub fn ask_all(&mut self) -> io::Result<()> {
+        self.players.iter_mut().flatten().try_for_each(Player::ask)
+    }
+
+    /// Whether every player has seen what was sent last, or the one before.
+    pub fn is_caught_up(&self) -> bool {
+        let newest = self.newest_sent();
+        self.players.iter().enumerate().all(|(number, player)| {
+            let seen = player.as_ref().and_then(Player::newest);
+            let sent = newest.get(number % newest.len().max(1)).copied().unwrap_or(0);
+            seen.is_none_or(|seen| seen + 1 >= sent)
+        })
+    }
+
+    /// Runs up to the middle between two key frames of the first publisher.
+    pub fn run_to_mid_group(&mut self) -> io::Result<()> {
+        let gop_ns = self.gop().as_nanos().max(1) as u64;
+        let begin = self.begins.first().copied().unwrap_or(self.epoch);
+        let phase_ns = begin.elapsed().as_nanos() as u64 % gop_ns;
+        self.run_for(Duration::from_nanos((gop_ns + gop_ns / 2 - phase_ns) % gop_ns))
     }
 
     /// Whether every publisher may send.

@@ -86,7 +86,7 @@ def start_floor(folder):
 
 
 def start_rtmpd(folder):
-    return Server("rtmpd", ["target/release/rtmpd", "-p", "0"])
+    return Server("rtmpd", ["target/release/rtmpd", "-p", "0", "--http-port", "off"])
 
 
 def start_nginx(folder):

@@ -54,7 +54,7 @@ def wait_until(condition, seconds, what):
 
 def start_own_server(binary, folder):
     """rtmpd on a free port of this machine, and the address of its RTMP listener."""
-    server = Program("rtmpd", [binary, "--bind", "127.0.0.1", "--port", "0"], folder)
+    server = Program("rtmpd", [binary, "--bind", "127.0.0.1", "--port", "0", "--http-port", "off"], folder)
 
     def address():
         if server.has_ended():

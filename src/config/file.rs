@@ -14,7 +14,8 @@ use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    AppConfig, Config, EngineConfig, HttpLimits, HubLimits, JoinMode, QueueLimits, SessionLimits, Takeover, ranges,
+    AppConfig, Config, EngineConfig, HlsConfig, HttpLimits, HttpPort, HubLimits, JoinMode, QueueLimits, RecordConfig,
+    SessionLimits, Takeover, ranges,
 };
 
 /// What is wrong with a configuration file, and in which line.
@@ -32,6 +33,8 @@ pub struct FileError {
 struct FileForm {
     server: ServerForm,
     limits: LimitsForm,
+    hls: HlsConfig,
+    record: RecordConfig,
     default: AppConfig,
     app: BTreeMap<String, AppForm>,
 }
@@ -41,7 +44,10 @@ struct FileForm {
 struct ServerForm {
     bind: IpAddr,
     port: u16,
+    #[serde(with = "http_port")]
+    http_port: HttpPort,
     chunk_size: usize,
+    batch_ms: u64,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -82,7 +88,13 @@ impl From<&Config> for FileForm {
             .iter()
             .map(|(name, app)| (name.clone(), AppForm { join: Some(app.join), takeover: Some(app.takeover) }));
         FileForm {
-            server: ServerForm { bind: config.bind, port: config.port, chunk_size: engine.chunk_size },
+            server: ServerForm {
+                bind: config.bind,
+                port: config.port,
+                http_port: config.http_port,
+                chunk_size: engine.chunk_size,
+                batch_ms: engine.batch_ms,
+            },
             limits: LimitsForm {
                 connections: engine.connections,
                 session: engine.session.clone(),
@@ -90,6 +102,8 @@ impl From<&Config> for FileForm {
                 queue: engine.queue.clone(),
                 hub: engine.hub.clone(),
             },
+            hls: engine.hls.clone(),
+            record: engine.record.clone(),
             default: engine.app.clone(),
             app: apps.collect(),
         }
@@ -98,7 +112,7 @@ impl From<&Config> for FileForm {
 
 impl From<FileForm> for Config {
     fn from(form: FileForm) -> Self {
-        let FileForm { server, limits, default, app } = form;
+        let FileForm { server, limits, hls, record, default, app } = form;
         let apps = app.into_iter().map(|(name, own)| {
             let join = own.join.unwrap_or(default.join);
             let takeover = own.takeover.unwrap_or(default.takeover);
@@ -107,15 +121,47 @@ impl From<FileForm> for Config {
         let apps = apps.collect();
         let engine = EngineConfig {
             chunk_size: server.chunk_size,
+            batch_ms: server.batch_ms,
             connections: limits.connections,
             session: limits.session,
             http: limits.http,
             queue: limits.queue,
             hub: limits.hub,
+            hls,
+            record,
             app: default,
             apps,
         };
-        Config { bind: server.bind, port: server.port, engine }
+        Config { bind: server.bind, port: server.port, http_port: server.http_port, engine }
+    }
+}
+
+/// A port number, or `"off"`.
+mod http_port {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    use crate::config::HttpPort;
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Port(u16),
+        Word(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(port: &HttpPort, serializer: S) -> Result<S::Ok, S::Error> {
+        match port {
+            HttpPort::Off => serializer.serialize_str("off"),
+            HttpPort::On(port) => serializer.serialize_u16(*port),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HttpPort, D::Error> {
+        match Form::deserialize(deserializer)? {
+            Form::Port(port) => Ok(HttpPort::On(port)),
+            Form::Word(word) if word == "off" => Ok(HttpPort::Off),
+            Form::Word(_) => Err(de::Error::custom("neither a port nor \"off\"")),
+        }
     }
 }
 
@@ -130,6 +176,10 @@ pub fn parse(text: &str) -> Result<Config, FileError> {
         let problem =
             format!("{key}: no client can have this name; write it without / at its ends, empty parts, ? and \\");
         return Err(FileError { line: line_of_key(text, &key).unwrap_or(1), problem });
+    }
+    if let Err((key, problem)) = form.record.check() {
+        let line = line_of_key(text, key).unwrap_or(1);
+        return Err(FileError { line, problem: format!("{key}: {problem}") });
     }
     let config = Config::from(form);
     ranges::check(&config).map_err(|problem| {
@@ -175,7 +225,7 @@ fn explain(text: &str, error: &toml::de::Error) -> FileError {
     FileError { line, problem }
 }
 
-/// The key that stands at `span`, or whose value does.
+/// The key that stands at `span`, or whose value does, or holds what does.
 fn key_at(table: &DeTable<'_>, path: &str, span: &Range<usize>) -> Option<String> {
     table.iter().find_map(|(key, value)| {
         let path = joined(path, key.get_ref());
@@ -184,6 +234,7 @@ fn key_at(table: &DeTable<'_>, path: &str, span: &Range<usize>) -> Option<String
         }
         match value.get_ref() {
             DeValue::Table(table) => key_at(table, &path, span),
+            DeValue::Array(_) if value.span().start <= span.start && span.end <= value.span().end => Some(path),
             _ => None,
         }
     })

@@ -4,7 +4,9 @@
 //! or protocol: [`parse`] takes the text of a configuration file, not its name.
 
 mod file;
+mod hls;
 mod ranges;
+mod record;
 #[cfg(test)]
 mod tests;
 
@@ -14,7 +16,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 pub use self::file::{FileError, parse, to_toml};
+pub use self::hls::{HlsConfig, HlsFormat, HlsMode};
 pub(crate) use self::ranges::parse_number;
+pub use self::record::{PLACEHOLDERS, RecordConfig, RecordFormat};
 
 /// All that the operator may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub struct Config {
     pub bind: IpAddr,
     /// RTMP port; 0 takes a free one.
     pub port: u16,
+    /// HTTP port.
+    pub http_port: HttpPort,
     /// What the engine needs to know.
     pub engine: EngineConfig,
 }
@@ -32,12 +38,34 @@ impl Config {
     pub fn address(&self) -> SocketAddr {
         SocketAddr::new(self.bind, self.port)
     }
+
+    /// Where HTTP is listened for.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        match self.http_port {
+            HttpPort::Off => None,
+            HttpPort::On(port) => Some(SocketAddr::new(self.bind, port)),
+        }
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: DEFAULT_PORT, engine: EngineConfig::default() }
+        Config {
+            bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            port: DEFAULT_PORT,
+            http_port: HttpPort::On(DEFAULT_HTTP_PORT),
+            engine: EngineConfig::default(),
+        }
     }
+}
+
+/// Whether HTTP is served, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpPort {
+    /// It is not.
+    Off,
+    /// On this port; 0 takes a free one.
+    On(u16),
 }
 
 /// Limits and times of one RTMP session.
@@ -267,6 +295,8 @@ pub struct AppConfig {
 pub struct EngineConfig {
     /// Size of outgoing chunks, in bytes.
     pub chunk_size: usize,
+    /// Live frames wait so long for others to be written with, in milliseconds; 0: not at all.
+    pub batch_ms: u64,
     /// Connections at the same time.
     pub connections: usize,
     /// Limits of each session.
@@ -277,6 +307,10 @@ pub struct EngineConfig {
     pub queue: QueueLimits,
     /// Limits of the hub.
     pub hub: HubLimits,
+    /// How streams become HLS.
+    pub hls: HlsConfig,
+    /// Recordings.
+    pub record: RecordConfig,
     /// What holds for applications without a section of their own.
     pub app: AppConfig,
     /// Sections of single applications, by name.
@@ -294,11 +328,14 @@ impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {
             chunk_size: DEFAULT_CHUNK_SIZE,
+            batch_ms: 0,
             connections: 100_000,
             session: SessionLimits::default(),
             http: HttpLimits::default(),
             queue: QueueLimits::default(),
             hub: HubLimits::default(),
+            hls: HlsConfig::default(),
+            record: RecordConfig::default(),
             app: AppConfig::default(),
             apps: BTreeMap::new(),
         }
@@ -307,6 +344,9 @@ impl Default for EngineConfig {
 
 /// The port that is registered for RTMP.
 pub const DEFAULT_PORT: u16 = 1935;
+
+/// The port that is usual for HTTP beside a main web server.
+pub const DEFAULT_HTTP_PORT: u16 = 8080;
 
 /// Size of outgoing chunks where nothing else is set, in bytes.
 pub const DEFAULT_CHUNK_SIZE: usize = 65_536;

@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::Config;
+use super::{Config, HttpPort};
 
 /// A number that cannot stay as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,7 @@ const fn range(key: &'static str, allowed: RangeInclusive<u64>, value: fn(&Confi
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
+const TIB: u64 = 1024 * GIB;
 const SECOND_MS: u64 = 1_000;
 const HOUR_MS: u64 = 3_600 * SECOND_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
@@ -37,8 +38,14 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 /// a stream has at least metadata and two headers), upper ends keep sums of times and sizes within their types.
 const RANGES: &[Range] = &[
     range("server.port", 0..=65_535, |c| c.port.into()),
+    range("server.http_port", 0..=65_535, |c| match c.http_port {
+        HttpPort::Off => 0,
+        HttpPort::On(port) => port.into(),
+    }),
     // More than 65536 saves nothing that could be measured; 128 is the size every peer begins with.
     range("server.chunk_size", 128..=65_536, |c| c.engine.chunk_size as u64),
+    // No more than the least `lag_ms`: what waits for others must not count as late.
+    range("server.batch_ms", 0..=100, |c| c.engine.batch_ms),
     range("limits.connections", 1..=10_000_000, |c| c.engine.connections as u64),
     // The length of a message has three bytes.
     range("limits.session.message_bytes", 4 * KIB..=16 * MIB - 1, |c| c.engine.session.message_bytes as u64),
@@ -83,6 +90,19 @@ const RANGES: &[Range] = &[
     range("limits.hub.cache.headers", 3..=1_024, |c| c.engine.hub.cache.headers as u64),
     range("limits.hub.cache.header_bytes", 4 * KIB..=GIB, |c| c.engine.hub.cache.header_bytes as u64),
     range("limits.hub.cache.video_absent_ms", 100..=HOUR_MS, |c| c.engine.hub.cache.video_absent_ms),
+    range("hls.segment_ms", 500..=60 * SECOND_MS, |c| c.engine.hls.segment_ms),
+    range("hls.max_segment_ms", SECOND_MS..=60 * SECOND_MS, |c| c.engine.hls.max_segment_ms),
+    range("hls.part_ms", 100..=5 * SECOND_MS, |c| c.engine.hls.part_ms),
+    range("hls.segments", 3..=1_000, |c| c.engine.hls.segments as u64),
+    range("hls.removed_ms", 0..=HOUR_MS, |c| c.engine.hls.removed_ms),
+    range("hls.window_bytes", MIB..=16 * GIB, |c| c.engine.hls.window_bytes as u64),
+    range("hls.waiting_requests", 1..=10_000_000, |c| c.engine.hls.waiting_requests as u64),
+    range("hls.idle_timeout_ms", SECOND_MS..=DAY_MS, |c| c.engine.hls.idle_timeout_ms),
+    range("record.split_ms", 0..=DAY_MS, |c| c.engine.record.split_ms),
+    range("record.split_bytes", 0..=TIB, |c| c.engine.record.split_bytes),
+    // A key frame, and what comes while the disk takes it.
+    range("record.queue_bytes", MIB..=GIB, |c| c.engine.record.queue_bytes),
+    range("record.flush_ms", 0..=60 * SECOND_MS, |c| c.engine.record.flush_ms),
 ];
 
 /// The first may not be larger than the second; why.
@@ -90,6 +110,8 @@ const ORDER: &[(&str, &str, &str)] = &[
     ("limits.session.command_bytes", "limits.session.message_bytes", "publishers send commands, too"),
     ("limits.session.message_bytes", "limits.session.partial_bytes", "one whole message has to fit"),
     ("limits.hub.cache.gop_bytes", "limits.queue.bytes", "a player that joins is sent a whole group at once"),
+    ("hls.segment_ms", "hls.max_segment_ms", "the second ends a segment in any case"),
+    ("hls.part_ms", "hls.segment_ms", "a segment is made of parts"),
 ];
 
 /// The range of the number that `key` of the configuration file names.

@@ -31,6 +31,7 @@ fn each_section_is_read() {
          limits.queue.lag_ms = 900\n\
          limits.hub.streams = 3\n\
          limits.hub.cache.probe_frames = 0\n\
+         [hls]\nmode = 'always'\nformat = 'ts'\nsegments = 9\n\
          [default]\njoin = 'key'\ntakeover = 'reject'\n",
     )
     .unwrap();
@@ -43,9 +44,19 @@ fn each_section_is_read() {
     engine.queue.lag_ms = 900;
     engine.hub.streams = 3;
     engine.hub.cache.probe_frames = 0;
+    engine.hls = HlsConfig { mode: HlsMode::Always, format: HlsFormat::Ts, segments: 9, ..HlsConfig::default() };
     engine.app = AppConfig { join: JoinMode::Key, takeover: Takeover::Reject };
     assert_eq!(config, expected);
     assert_eq!(config.address().to_string(), "[::1]:0");
+}
+
+#[test]
+fn http_can_be_turned_off() {
+    let config = parse("server.http_port = 'off'").unwrap();
+    assert_eq!((config.http_port, config.http_address()), (HttpPort::Off, None));
+    assert_eq!(parse(&to_toml(&config).unwrap()), Ok(config));
+    let config = parse("server = { bind = '::1', http_port = 81 }").unwrap();
+    assert_eq!(config.http_address().unwrap().to_string(), "[::1]:81");
 }
 
 #[test]
@@ -107,14 +118,28 @@ fn a_number_that_may_not_exceed_another_is_refused_where_it_is_set() {
     let expected = "2: limits.session.command_bytes (65536) must not be larger than \
                     limits.session.message_bytes (5000): publishers send commands, too";
     assert_eq!(problem("[limits.session]\nmessage_bytes = 5000"), expected);
-    assert_eq!(ranges::ordered_count(), cases.len() + 1);
+    let told = problem("[hls]\nsegment_ms = 13000");
+    assert!(
+        told.starts_with("2: hls.segment_ms (13000) must not be larger than hls.max_segment_ms (12000): "),
+        "{told}"
+    );
+    let told = problem("[hls]\npart_ms = 3000");
+    assert!(told.starts_with("2: hls.part_ms (3000) must not be larger than hls.segment_ms (2000): "), "{told}");
+    assert_eq!(ranges::ordered_count(), cases.len() + 3);
 }
 
 #[test]
 fn mistakes_are_told_with_line_and_key() {
     let cases = [
-        ("[server]\nprot = 1\n", "2: server.prot: unknown field `prot`, expected one of `bind`, `port`, `chunk_size`"),
-        ("\n[serve]\n", "2: serve: unknown field `serve`, expected one of `server`, `limits`, `default`, `app`"),
+        (
+            "[server]\nprot = 1\n",
+            "2: server.prot: unknown field `prot`, expected one of `bind`, `port`, `http_port`, `chunk_size`, \
+             `batch_ms`",
+        ),
+        (
+            "\n[serve]\n",
+            "2: serve: unknown field `serve`, expected one of `server`, `limits`, `hls`, `record`, `default`, `app`",
+        ),
         ("[server]\nbind = 'localhost'\n", "2: server.bind: invalid IP address syntax"),
         ("[default]\njoin = 'now'", "2: default.join: unknown variant `now`, expected one of `edge`, `gop`, `key`"),
         (
@@ -129,6 +154,12 @@ fn mistakes_are_told_with_line_and_key() {
         ),
         ("[limits]\nqueue = 'big'", "2: limits.queue: invalid type: string \"big\", expected a section"),
         ("[server]\nport = 1\nport = 2\n", "3: this is not TOML: duplicate key: \"port = 2\""),
+        (
+            "[record]\npattern = '{day}-{sequence}'",
+            "2: record.pattern: knows no placeholders but {app} {stream} {date} {time} {sequence}, is \"{day}-",
+        ),
+        ("[record]\n\nformats = []", "3: record.formats: must name one format or more, each once"),
+        ("record.formats = ['avi']", "1: record.formats: unknown variant `avi`, expected one of `flv`, `ts`, `mp4`, "),
         ("port 1935", "1: this is not TOML: "),
         ("\n[server", "2: this is not TOML: "),
         ("server.port = 1 \u{1}", "1: this is not TOML: "),

@@ -202,7 +202,7 @@ mod tests {
             tracks: info.tracks,
             timestamp_ms: 0,
             composition_ms: info.composition_ms,
-            payload: bytes::Bytes::from_static(payload),
+            payload: Bytes::from_static(payload),
         }
     }
 

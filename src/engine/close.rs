@@ -4,6 +4,7 @@
 
 use thiserror::Error;
 
+use crate::http::HttpError;
 use crate::rtmp::server::SessionError;
 
 /// Why a connection was closed. Every close has one.
@@ -18,6 +19,15 @@ pub enum CloseReason {
     /// The peer broke the protocol or let a wait pass.
     #[error("{0}")]
     Session(#[from] SessionError),
+    /// The peer broke HTTP, or let a wait pass.
+    #[error("{0}")]
+    Http(#[from] HttpError),
+    /// The HTTP request was answered, and no further one was to come.
+    #[error("answered")]
+    Answered,
+    /// The stream that was watched over HTTP ended.
+    #[error("the stream ended")]
+    StreamEnded,
     /// Publishing or playing was refused.
     #[error("refused: {0}")]
     Refused(String),
@@ -53,6 +63,8 @@ mod tests {
             (CloseReason::Session(SessionError::TooManyAnswers(9)), "answers pile up beyond 9 bytes"),
             (CloseReason::Session(SessionError::OutOfOrder("play")), "command play out of order"),
             (CloseReason::Refused("too many streams".to_owned()), "refused: too many streams"),
+            (CloseReason::Answered, "answered"),
+            (CloseReason::StreamEnded, "the stream ended"),
             (CloseReason::TakenOver, "silent, and replaced by a new publisher"),
             (CloseReason::Stalled(10_000), "took nothing for 10000 ms"),
             (CloseReason::QueueFull(9), "more than 9 bytes wait to be sent"),

@@ -5,7 +5,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
+use super::burst::{Piece, WireBurst};
 use super::close::CloseReason;
+use super::http::HttpPeer;
 use super::queue::{Class, SendQueue};
 use crate::config::{EngineConfig, JoinMode, QueueLimits};
 use crate::hub::StreamId;
@@ -27,6 +31,29 @@ pub(super) struct Attachment {
     pub(super) role: Role,
 }
 
+/// The session of a connection, by what is spoken on it.
+#[derive(Debug)]
+pub(super) enum Session {
+    Rtmp(Box<ServerSession>),
+    Http(Box<HttpPeer>),
+}
+
+impl Session {
+    fn poll_output(&mut self) -> Option<Bytes> {
+        match self {
+            Session::Rtmp(session) => session.poll_output(),
+            Session::Http(peer) => peer.session.poll_output(),
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        match self {
+            Session::Rtmp(session) => session.poll_timeout(),
+            Session::Http(peer) => peer.poll_timeout(),
+        }
+    }
+}
+
 /// A connection that says goodbye: nothing more is read, what waits is still sent.
 #[derive(Debug)]
 pub(super) struct Closing {
@@ -41,11 +68,13 @@ pub(super) struct Connection {
     pub(super) queue: SendQueue,
     /// Stands in the list of connections that have something to send.
     pub(super) dirty: bool,
+    /// Stands there only for live frames, which may wait for others.
+    pub(super) held: bool,
     /// The kernel took less than it was given: wait for it to become writable.
     pub(super) blocked: bool,
     /// When the queue last moved, or began to fill.
     pub(super) progress_at: Instant,
-    pub(super) session: Box<ServerSession>,
+    pub(super) session: Session,
     pub(super) attachments: Vec<Attachment>,
     pub(super) closing: Option<Box<Closing>>,
     /// The earliest entry in the engine's deadlines.
@@ -59,13 +88,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(now: Instant, peer: SocketAddr, session: ServerSession) -> Self {
+    pub(super) fn new(now: Instant, peer: SocketAddr, session: Session) -> Self {
         Connection {
             queue: SendQueue::default(),
             dirty: false,
+            held: false,
             blocked: false,
             progress_at: now,
-            session: Box::new(session),
+            session,
             attachments: Vec::new(),
             closing: None,
             wakes_at: None,
@@ -74,6 +104,22 @@ impl Connection {
             bytes_in: 0,
             bytes_out: 0,
             dropped: 0,
+        }
+    }
+
+    /// The RTMP session; `None` where something else is spoken.
+    pub(super) fn rtmp(&mut self) -> Option<&mut ServerSession> {
+        match &mut self.session {
+            Session::Rtmp(session) => Some(session),
+            Session::Http(_) => None,
+        }
+    }
+
+    /// The HTTP side; `None` where something else is spoken.
+    pub(super) fn http(&mut self) -> Option<&mut HttpPeer> {
+        match &mut self.session {
+            Session::Rtmp(_) => None,
+            Session::Http(peer) => Some(peer),
         }
     }
 
@@ -103,6 +149,21 @@ impl Connection {
         any
     }
 
+    /// Puts a burst into the queue; of one that does not fit, only what is never dropped.
+    pub(super) fn push_burst(&mut self, now: Instant, now_ms: u32, lane: u16, burst: &WireBurst, fits: bool) {
+        self.note_push(now);
+        let before = self.queue.len();
+        self.queue.reserve(burst.pieces.len());
+        for Piece { bytes, class, begins } in &burst.pieces {
+            if fits || *class == Class::Kept {
+                self.queue.push_piece(now_ms, *class, lane, bytes.clone(), *begins);
+            }
+        }
+        if fits && burst.picture_bytes > 0 {
+            self.queue.set_urgent(before + burst.picture_bytes);
+        }
+    }
+
     /// To be called before each push: the time without progress counts from the first waiting byte. Not where the peer
     /// already takes nothing and only the dropping of frames has emptied the queue.
     pub(super) fn note_push(&mut self, now: Instant) {
@@ -114,9 +175,11 @@ impl Connection {
     /// More waits to be sent that is never dropped than may: how much may. A peer that neither publishes nor plays has
     /// nothing to wait for but a few answers.
     pub(super) fn overfull(&self, config: &EngineConfig) -> Option<usize> {
-        let limit = match self.attachments.is_empty() {
-            true => config.session.answer_bytes,
-            false => config.queue.hard_bytes,
+        let limit = match (&self.session, self.attachments.is_empty()) {
+            // It is answered one request at a time, and what it is answered with is shared.
+            (Session::Http(_), true) => return None,
+            (Session::Rtmp(_), true) => config.session.answer_bytes,
+            (_, false) => config.queue.hard_bytes,
         };
         (self.queue.kept_len() > limit).then_some(limit)
     }

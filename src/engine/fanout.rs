@@ -6,27 +6,28 @@
 //! Per frame: one buffer is allocated and the payload copied into it once. Per player and frame: one reference counted
 //! clone and one push.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use slab::Slab;
 
-use super::connection::Connection;
+use super::connection::{Connection, Session};
 use super::deadlines::Deadlines;
-use super::queue::{Class, SendQueue};
+use super::outputs::{self, Outputs};
+use super::queue::Class;
 use super::{ConnectionId, DirtyList};
 use crate::config::{EngineConfig, QueueLimits};
-use crate::container::flv::tag;
-use crate::hub::{Burst, Delivery, Sink, SubscriberId};
+use crate::hub::{Delivery, Sink, StreamId, SubscriberId};
 use crate::media::{Frame, FrameKind, FrameRole};
+use crate::output::live::LiveForms;
 use crate::rtmp::chunk::{encode_message, encode_shared, encoded_len};
 use crate::rtmp::message::{chunk_stream_id, type_id};
 
 /// The message stream that nearly every player plays on: `createStream` gives it first.
-const USUAL_MESSAGE_STREAM: u32 = 1;
+pub(super) const USUAL_MESSAGE_STREAM: u32 = 1;
 
-/// Room for the headers of one message in few chunks.
-const HEAD_BYTES: usize = 16;
+/// What stands in the place of a message stream for a player over HTTP. Nothing is played on message stream 0.
+pub(super) const HTTP_LANE: u32 = 0;
 
 /// The number by which the hub knows a message stream of a connection.
 pub(super) fn hub_id(connection: ConnectionId, message_stream: u32) -> u64 {
@@ -46,13 +47,46 @@ pub(super) struct FanOut<'a> {
     pub(super) connections: &'a mut Slab<Connection>,
     pub(super) dirty: &'a mut DirtyList,
     pub(super) deadlines: &'a mut Deadlines,
+    /// The stream whose frame it is.
+    pub(super) stream: Option<StreamId>,
     /// The frame's wire form for the usual message stream.
     pub(super) usual: Option<Bytes>,
+    /// What HTTP players are sent.
+    pub(super) live: &'a mut LiveForms,
+    pub(super) outputs: &'a mut Outputs,
     /// Room for chunk headers of other message streams.
     pub(super) heads: BytesMut,
 }
 
 impl FanOut<'_> {
+    /// What is delivered from now on is a frame of `stream`.
+    pub(super) fn begin_frame(&mut self, stream: StreamId) {
+        self.stream = Some(stream);
+        self.live.begin_frame();
+    }
+
+    /// As [`Sink::deliver`], for a player over HTTP.
+    fn deliver_http(&mut self, id: ConnectionId, frame: &Frame, begins_group: bool) -> Delivery {
+        let Some(connection) = self.connections.get_mut(id.0) else { return Delivery::Queued };
+        let Some(viewing) = connection.http().and_then(|peer| peer.viewing) else { return Delivery::Queued };
+        let Some(stream) = self.stream else { return Delivery::Queued };
+        let Some(unit) = self.live.unit(stream, viewing.form, frame) else { return Delivery::Queued };
+        let class = class_of(frame);
+        let len = unit.len();
+        if class == Class::Media
+            && !make_room(connection, &self.config.queue, self.now_ms, HTTP_LANE as u16, begins_group, len)
+        {
+            return Delivery::Skipped;
+        }
+        connection.note_push(self.now);
+        viewing.push(&mut connection.queue, self.now_ms, class, unit);
+        self.dirty.mark(id, connection);
+        if class == Class::Kept {
+            wake_if_overfull(connection, id, self.now, self.config, self.deadlines);
+        }
+        Delivery::Queued
+    }
+
     /// Has the session's answers sent. A connection where too much piles up is closed as soon as it is woken.
     fn send_answers(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
@@ -70,8 +104,14 @@ fn wake_if_overfull(
     config: &EngineConfig,
     deadlines: &mut Deadlines,
 ) {
-    let is_due = connection.wakes_at.is_some_and(|at| at <= now);
-    if !is_due && connection.overfull(config).is_some() {
+    if connection.overfull(config).is_some() {
+        wake_now(connection, id, now, deadlines);
+    }
+}
+
+/// The connection is looked at as soon as all is delivered.
+fn wake_now(connection: &mut Connection, id: ConnectionId, now: Instant, deadlines: &mut Deadlines) {
+    if connection.wakes_at.is_none_or(|at| at > now) {
         connection.wakes_at = Some(now);
         deadlines.push(now, id);
     }
@@ -79,14 +119,18 @@ fn wake_if_overfull(
 
 impl Sink for FanOut<'_> {
     fn deliver(&mut self, to: SubscriberId, frame: &Frame, begins_group: bool) -> Delivery {
+        if let Some(output) = outputs::from_hub_id(to) {
+            self.outputs.frame(self.now, output, frame);
+            return Delivery::Queued;
+        }
         let (id, message_stream) = from_hub_id(to.0);
+        if message_stream == HTTP_LANE {
+            return self.deliver_http(id, frame, begins_group);
+        }
         let Some(connection) = self.connections.get_mut(id.0) else { return Delivery::Queued };
         let chunk_size = self.config.chunk_size;
         let lane = lane(message_stream);
-        let class = match frame.role {
-            FrameRole::Header(_) | FrameRole::Metadata => Class::Kept,
-            _ => Class::Media,
-        };
+        let class = class_of(frame);
         if class == Class::Media {
             let (chunk_stream, _) = ids(frame.kind);
             let len = encoded_len(chunk_size, chunk_stream, wire_timestamp(frame), frame.payload.len());
@@ -99,19 +143,18 @@ impl Sink for FanOut<'_> {
             let bytes = self.usual.get_or_insert_with(|| encode(frame, chunk_size)).clone();
             connection.queue.push(self.now_ms, class, lane, bytes);
         } else {
-            let payload = &frame.payload;
-            push_shared(
-                &mut connection.queue,
-                self.now_ms,
-                &mut self.heads,
-                chunk_size,
-                message_stream,
-                class,
-                frame,
-                payload,
-            );
+            let queue = &mut connection.queue;
+            let mut begins = true;
+            encode_pieces(&mut self.heads, chunk_size, message_stream, frame, &frame.payload, |piece| {
+                queue.push_piece(self.now_ms, class, lane, piece, begins);
+                begins = false;
+            });
         }
-        self.dirty.mark(id, connection);
+        if class == Class::Media && self.config.batch_ms > 0 {
+            self.dirty.hold(self.now, Duration::from_millis(self.config.batch_ms), id, connection);
+        } else {
+            self.dirty.mark(id, connection);
+        }
         if class == Class::Kept {
             wake_if_overfull(connection, id, self.now, self.config, self.deadlines);
         }
@@ -119,17 +162,40 @@ impl Sink for FanOut<'_> {
     }
 
     fn ended(&mut self, subscriber: SubscriberId) {
+        if let Some(output) = outputs::from_hub_id(subscriber) {
+            return self.outputs.ended(self.now, output);
+        }
         let (id, message_stream) = from_hub_id(subscriber.0);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
-        connection.session.notify_unpublished(message_stream);
+        match &mut connection.session {
+            Session::Rtmp(session) => session.notify_unpublished(message_stream),
+            Session::Http(peer) => {
+                // A response ends with its stream.
+                peer.is_over = true;
+                wake_now(connection, id, self.now, self.deadlines);
+            }
+        }
         self.send_answers(id);
     }
 
     fn began(&mut self, subscriber: SubscriberId) {
+        if let Some(output) = outputs::from_hub_id(subscriber) {
+            return self.outputs.began(self.now, output);
+        }
         let (id, message_stream) = from_hub_id(subscriber.0);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
-        connection.session.notify_published(message_stream);
-        self.send_answers(id);
+        if let Some(session) = connection.rtmp() {
+            session.notify_published(message_stream);
+            self.send_answers(id);
+        }
+    }
+}
+
+/// Headers and metadata are never dropped.
+fn class_of(frame: &Frame) -> Class {
+    match frame.role {
+        FrameRole::Header(_) | FrameRole::Metadata => Class::Kept,
+        _ => Class::Media,
     }
 }
 
@@ -167,52 +233,18 @@ fn make_room(
     false
 }
 
-/// Puts a burst into one connection's queue. Payloads are shared with the cache; only headers are made.
-pub(super) fn push_burst(
-    connection: &mut Connection,
-    now: Instant,
-    now_ms: u32,
-    chunk_size: usize,
-    message_stream: u32,
-    burst: &Burst,
-    picture_class: Class,
-) {
-    connection.note_push(now);
-    let mut heads = BytesMut::with_capacity(burst.frames.len() * HEAD_BYTES);
-    for frame in &burst.frames {
-        let class = if frame.is_coded() { picture_class } else { Class::Kept };
-        let payload = match frame.kind {
-            FrameKind::Video if frame.is_coded() => tag::with_composition_ms(&frame.payload, frame.composition_ms),
-            _ => frame.payload.clone(),
-        };
-        push_shared(&mut connection.queue, now_ms, &mut heads, chunk_size, message_stream, class, frame, &payload);
-    }
-}
-
-/// Puts a message into one queue without copying its payload, which need not be the frame's own.
-#[allow(clippy::too_many_arguments, reason = "what a queue entry and a message header are made of")]
-fn push_shared(
-    queue: &mut SendQueue,
-    now_ms: u32,
+/// The wire form for any message stream, without copying the payload, which need not be the frame's own.
+pub(super) fn encode_pieces(
     heads: &mut BytesMut,
     chunk_size: usize,
     message_stream: u32,
-    class: Class,
     frame: &Frame,
     payload: &Bytes,
+    piece: impl FnMut(Bytes),
 ) {
     let (chunk_stream, type_id) = ids(frame.kind);
-    let lane = lane(message_stream);
     let timestamp = wire_timestamp(frame);
-    let mut begins = true;
-    encode_shared(heads, chunk_size, chunk_stream, timestamp, type_id, message_stream, payload, |piece| {
-        if begins {
-            queue.push(now_ms, class, lane, piece);
-        } else {
-            queue.push_more(now_ms, class, lane, piece);
-        }
-        begins = false;
-    });
+    encode_shared(heads, chunk_size, chunk_stream, timestamp, type_id, message_stream, payload, piece);
 }
 
 /// The wire form for the usual message stream.
@@ -233,7 +265,7 @@ fn encode(frame: &Frame, chunk_size: usize) -> Bytes {
 
 /// Timestamps wrap at 2^32: the low bits are what the wire wants. Metadata goes out at 0, wherever the stream stands:
 /// ffmpeg makes a subtitle track of it otherwise.
-fn wire_timestamp(frame: &Frame) -> u32 {
+pub(super) fn wire_timestamp(frame: &Frame) -> u32 {
     match frame.role {
         FrameRole::Metadata => 0,
         _ => frame.timestamp_ms as u32,

@@ -13,14 +13,18 @@
 //!    [`Engine::handle_writable`].
 //! 5. Drain [`Engine::poll_effect`] to `None`.
 
+mod burst;
 mod close;
 mod connection;
 mod deadlines;
 mod dirty;
 mod fanout;
+mod http;
+mod outputs;
 mod queue;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,16 +34,20 @@ use bytes::{Bytes, BytesMut};
 use log::{debug, info, warn};
 use slab::Slab;
 
+use self::burst::{LatestBurst, WireBurst};
 pub use self::close::CloseReason;
-use self::connection::{Attachment, Closing, Connection, Role};
+use self::connection::{Attachment, Closing, Connection, Role, Session};
 use self::deadlines::Deadlines;
 use self::dirty::DirtyList;
 use self::fanout::{FanOut, from_hub_id, hub_id, lane};
-use self::queue::Class;
-use crate::config::{EngineConfig, JoinMode};
+use self::http::HttpPeer;
+use self::outputs::Outputs;
+use crate::config::{EngineConfig, HttpLimits, JoinMode};
 use crate::container::flv::tag;
-use crate::hub::{Burst, Departure, Hub, IncomingFrame, PublisherId, SubscriberId};
+use crate::http::{self as http_room, HttpSession};
+use crate::hub::{Departure, Hub, IncomingFrame, PublisherId, SubscriberId};
 use crate::media::{FrameKind, FrameRole, TrackSet};
+use crate::output::live::LiveForms;
 use crate::rtmp::amf0;
 use crate::rtmp::path::StreamPath;
 use crate::rtmp::server::{Event, ServerSession, SessionConfig, code};
@@ -47,6 +55,35 @@ use crate::rtmp::server::{Event, ServerSession, SessionConfig, code};
 /// A connection of an engine. Used again once [`Effect::Close`] named it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub usize);
+
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// RTMP.
+    Rtmp,
+    /// HTTP/1.1, and WebSocket where it is asked for.
+    Http,
+}
+
+impl Protocol {
+    /// The name, for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Protocol::Rtmp => "RTMP",
+            Protocol::Http => "HTTP",
+        }
+    }
+}
+
+/// As URLs begin.
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Protocol::Rtmp => "rtmp",
+            Protocol::Http => "http",
+        })
+    }
+}
 
 /// What the driver has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,15 +94,28 @@ pub enum Effect {
     Close(ConnectionId, CloseReason),
 }
 
+/// What a session has to say.
+enum SessionEvent {
+    Rtmp(Event),
+    Http(http_room::Event),
+}
+
 /// The server without its sockets.
 #[derive(Debug)]
 pub struct Engine {
     config: Arc<EngineConfig>,
     session_config: Arc<SessionConfig>,
+    http_limits: Arc<HttpLimits>,
     epoch: Instant,
     /// State of the generator that gives each handshake its filler bytes.
     random: u64,
     hub: Hub,
+    /// What players over HTTP are sent.
+    live: LiveForms,
+    outputs: Outputs,
+    /// HTTP requests for streams that are not there yet, by name.
+    waiting_for: HashMap<String, Vec<ConnectionId>>,
+    latest_burst: LatestBurst,
     connections: Slab<Connection>,
     dirty: DirtyList,
     deadlines: Deadlines,
@@ -79,9 +129,14 @@ impl Engine {
         let session_config = SessionConfig { chunk_size: config.chunk_size, limits: config.session.clone() };
         Engine {
             session_config: Arc::new(session_config),
+            http_limits: Arc::new(config.http.clone()),
             epoch: now,
             random: random_seed,
             hub: Hub::new(config.hub.clone()),
+            live: LiveForms::default(),
+            outputs: Outputs::default(),
+            waiting_for: HashMap::new(),
+            latest_burst: LatestBurst::default(),
             connections: Slab::new(),
             dirty: DirtyList::default(),
             deadlines: Deadlines::default(),
@@ -95,15 +150,23 @@ impl Engine {
     ///
     /// # Errors
     /// The reason to close it at once.
-    pub fn accept(&mut self, now: Instant, peer: SocketAddr) -> Result<ConnectionId, CloseReason> {
+    pub fn accept(&mut self, now: Instant, protocol: Protocol, peer: SocketAddr) -> Result<ConnectionId, CloseReason> {
         if self.shutting_down {
             return Err(CloseReason::ShuttingDown);
         }
         if self.connections.len() >= self.config.connections {
             return Err(CloseReason::TooManyConnections);
         }
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let session = ServerSession::new(now, Arc::clone(&self.session_config), self.random);
+        let session = match protocol {
+            Protocol::Rtmp => {
+                self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+                let session = ServerSession::new(now, Arc::clone(&self.session_config), self.random);
+                Session::Rtmp(Box::new(session))
+            }
+            Protocol::Http => {
+                Session::Http(Box::new(HttpPeer::new(HttpSession::new(now, Arc::clone(&self.http_limits)))))
+            }
+        };
         let id = ConnectionId(self.connections.insert(Connection::new(now, peer, session)));
         debug!("{peer}: connected");
         self.schedule(id);
@@ -117,10 +180,13 @@ impl Engine {
         if connection.closing.is_some() {
             return;
         }
-        let result = connection.session.handle_input(now, input);
+        let result = match &mut connection.session {
+            Session::Rtmp(session) => session.handle_input(now, input).map_err(CloseReason::from),
+            Session::Http(peer) => peer.session.handle_input(now, input).map_err(CloseReason::from),
+        };
         self.drain_session(now, id);
-        if let Err(error) = result {
-            self.close(now, id, error.into());
+        if let Err(reason) = result {
+            self.close(now, id, reason);
         }
         self.schedule(id);
     }
@@ -136,6 +202,7 @@ impl Engine {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.dirty.release(now, &mut self.connections);
         let (hub, mut sink) = self.hub_and_sink(now);
         hub.handle_timeout(now, &mut sink);
         while let Some((at, id)) = self.deadlines.pop_due(now) {
@@ -152,10 +219,8 @@ impl Engine {
 
     /// When [`Engine::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match (self.hub.poll_timeout(), self.deadlines.next()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let deadlines = [self.hub.poll_timeout(), self.deadlines.next(), self.dirty.held_until()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Next connection with something to send.
@@ -163,6 +228,7 @@ impl Engine {
         loop {
             let id = self.dirty.take()?;
             if let Some(connection) = self.connections.get_mut(id.0)
+                && !connection.held
                 && std::mem::take(&mut connection.dirty)
             {
                 return Some(id);
@@ -173,6 +239,12 @@ impl Engine {
     /// What is to be sent next, where that is one piece; `None` where several wait, or nothing. See [`Engine::fill`].
     pub fn only_piece(&self, id: ConnectionId) -> Option<&[u8]> {
         self.connections.get(id.0)?.queue.only_piece()
+    }
+
+    /// How many bytes to send to `id` before others have their turn: up to `share`.
+    pub fn share(&self, id: ConnectionId, share: usize) -> usize {
+        let urgent = self.connections.get(id.0).map_or(0, |connection| connection.queue.urgent());
+        if urgent > 0 { urgent.min(share) } else { share }
     }
 
     /// Puts what is to be sent next into `slices`, as far as it takes to have `bytes` bytes; says how many are filled,
@@ -188,8 +260,13 @@ impl Engine {
         connection.bytes_out += count as u64;
         connection.progress_at = now;
         let is_empty = connection.queue.is_empty();
-        if is_empty && connection.closing.is_some() {
-            self.finish(id);
+        if is_empty {
+            if connection.closing.is_some() {
+                self.finish(id);
+            } else if matches!(connection.session, Session::Http(_)) {
+                self.http_sent(now, id);
+                return !self.connections.get(id.0).is_none_or(|connection| connection.queue.is_empty());
+            }
         }
         !is_empty
     }
@@ -230,8 +307,9 @@ impl Engine {
         for id in ids {
             if let Some(connection) = self.connections.get_mut(id.0)
                 && connection.closing.is_none()
+                && let Some(session) = connection.rtmp()
             {
-                connection.session.shut_down("server shuts down");
+                session.shut_down("server shuts down");
             }
             self.close(now, id, CloseReason::ShuttingDown);
         }
@@ -281,7 +359,10 @@ impl Engine {
             connections: &mut self.connections,
             dirty: &mut self.dirty,
             deadlines: &mut self.deadlines,
+            stream: None,
             usual: None,
+            live: &mut self.live,
+            outputs: &mut self.outputs,
             heads: BytesMut::new(),
         };
         (&mut self.hub, sink)
@@ -310,10 +391,17 @@ impl Engine {
             self.close(now, id, reason);
             return;
         }
-        let result = connection.session.handle_timeout(now);
+        if self.wake_http(now, id) {
+            return;
+        }
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        let result = match &mut connection.session {
+            Session::Rtmp(session) => session.handle_timeout(now).map_err(CloseReason::from),
+            Session::Http(peer) => peer.session.handle_timeout(now).map_err(CloseReason::from),
+        };
         self.drain_session(now, id);
-        if let Err(error) = result {
-            self.close(now, id, error.into());
+        if let Err(reason) = result {
+            self.close(now, id, reason);
         }
     }
 
@@ -321,14 +409,22 @@ impl Engine {
     /// connection; then the others count no more, for it must not come into the hub again.
     fn drain_session(&mut self, now: Instant, id: ConnectionId) {
         while let Some(event) = self.next_event(id) {
-            self.handle_event(now, id, event);
+            match event {
+                SessionEvent::Rtmp(event) => self.handle_event(now, id, event),
+                SessionEvent::Http(event) => self.handle_http_event(now, id, event),
+            }
         }
         self.take_answers(now, id);
     }
 
-    fn next_event(&mut self, id: ConnectionId) -> Option<Event> {
-        let connection = self.connections.get_mut(id.0)?;
-        if connection.closing.is_some() { None } else { connection.session.poll_event() }
+    fn next_event(&mut self, id: ConnectionId) -> Option<SessionEvent> {
+        let connection = self.connections.get_mut(id.0).filter(|connection| connection.closing.is_none())?;
+        match &mut connection.session {
+            Session::Rtmp(session) => session.poll_event().map(SessionEvent::Rtmp),
+            // The answer to one request goes out before the next is looked at.
+            Session::Http(peer) if connection.queue.is_empty() => peer.session.poll_event().map(SessionEvent::Http),
+            Session::Http(_) => None,
+        }
     }
 
     fn take_answers(&mut self, now: Instant, id: ConnectionId) {
@@ -389,7 +485,9 @@ impl Engine {
 
     fn frame(&mut self, now: Instant, id: ConnectionId, message_stream: u32, frame: IncomingFrame) {
         let Some(attachment) = self.attachment(id, message_stream) else { return };
+        self.latest_burst.forget(attachment.stream);
         let (hub, mut sink) = self.hub_and_sink(now);
+        sink.begin_frame(attachment.stream);
         hub.frame(now, attachment.stream, PublisherId(hub_id(id, message_stream)), frame, &mut sink);
     }
 
@@ -400,19 +498,23 @@ impl Engine {
         let (hub, mut sink) = self.hub_and_sink(now);
         let granted = hub.publish(now, &name, publisher, &path.query, takeover, &mut sink);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
+        let peer = connection.peer;
         match granted {
             Ok(grant) => {
                 connection.attach(Attachment { message_stream, stream: grant.stream, role: Role::Publisher });
-                connection.session.accept_publish(message_stream);
+                if let Some(session) = connection.rtmp() {
+                    session.accept_publish(message_stream);
+                }
                 let how = if grant.resumed { "publishes again" } else { "publishes" };
-                info!("{}: {how} {name}", connection.peer);
+                info!("{peer}: {how} {name}");
                 if let Some(evicted) = grant.evicted {
                     self.evict(now, evicted);
                 }
+                self.begin_waiting(now, &name);
             }
             Err(error) => {
-                warn!("{}: may not publish {name}: {error}", connection.peer);
-                connection.session.reject(message_stream, code::PUBLISH_BAD_NAME, &error.to_string());
+                warn!("{peer}: may not publish {name}: {error}");
+                self.reject(id, message_stream, code::PUBLISH_BAD_NAME, &error.to_string());
                 self.close(now, id, CloseReason::Refused(error.to_string()));
             }
         }
@@ -424,8 +526,15 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         connection.detach(message_stream);
         let reason = CloseReason::TakenOver;
-        connection.session.reject(message_stream, code::PUBLISH_BAD_NAME, &reason.to_string());
+        self.reject(id, message_stream, code::PUBLISH_BAD_NAME, &reason.to_string());
         self.close(now, id, reason);
+    }
+
+    /// Tells an RTMP client why it may not do what it asked for.
+    fn reject(&mut self, id: ConnectionId, message_stream: u32, code: &str, reason: &str) {
+        if let Some(session) = self.connections.get_mut(id.0).and_then(Connection::rtmp) {
+            session.reject(message_stream, code, reason);
+        }
     }
 
     fn play(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
@@ -437,44 +546,43 @@ impl Engine {
         let Some(stream) = subscribed else {
             let reason = "too many streams";
             warn!("{}: may not play {name}: {reason}", connection.peer);
-            connection.session.reject(message_stream, code::PLAY_FAILED, reason);
+            self.reject(id, message_stream, code::PLAY_FAILED, reason);
             self.close(now, id, CloseReason::Refused(reason.to_owned()));
             return;
         };
         let attachment = Attachment { message_stream, stream, role: Role::Subscriber { mode } };
         connection.attach(attachment);
-        connection.session.accept_play(message_stream);
+        let peer = connection.peer;
+        if let Some(session) = connection.rtmp() {
+            session.accept_play(message_stream);
+        }
         let waits = if self.hub.is_published(&name) { "plays" } else { "waits for" };
-        info!("{}: {waits} {name}", connection.peer);
+        info!("{peer}: {waits} {name}");
         self.take_answers(now, id);
         self.join(now, id, attachment, mode);
     }
 
     /// Sends a subscriber what it needs to begin with.
     fn join(&mut self, now: Instant, id: ConnectionId, attachment: Attachment, mode: JoinMode) {
-        let burst = self.hub.burst(attachment.stream, mode);
-        self.send_burst(now, id, attachment, mode, burst);
+        let Attachment { message_stream, stream, .. } = attachment;
+        let burst = self.latest_burst.get(&self.hub, stream, mode, self.config.chunk_size, message_stream);
+        self.send_burst(now, id, attachment, &burst);
     }
 
-    fn send_burst(&mut self, now: Instant, id: ConnectionId, attachment: Attachment, mode: JoinMode, mut burst: Burst) {
+    fn send_burst(&mut self, now: Instant, id: ConnectionId, attachment: Attachment, burst: &WireBurst) {
         let now_ms = self.now_ms(now);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         if connection.closing.is_some() {
             return;
         }
-        let class = if mode == JoinMode::Gop { Class::Media } else { Class::Join };
-        let message_stream = attachment.message_stream;
-        // Where the past would not fit, the player begins with the next key frame.
-        let burst_bytes: usize = burst.frames.iter().map(|frame| frame.payload.len()).sum();
-        if connection.queue.len() + burst_bytes > self.config.queue.bytes {
-            burst.leave_out_pictures();
-        }
-        fanout::push_burst(connection, now, now_ms, self.config.chunk_size, message_stream, &burst, class);
+        // Where the past would not fit, the player begins with the next key frame: it gets headers only.
+        let fits = connection.queue.len() + burst.bytes <= self.config.queue.bytes;
+        connection.push_burst(now, now_ms, lane(attachment.message_stream), burst, fits);
         if !connection.queue.is_empty() {
             self.dirty.mark(id, connection);
         }
-        if burst.has_picture {
-            self.hub.open(attachment.stream, SubscriberId(hub_id(id, message_stream)));
+        if burst.has_picture && fits {
+            self.hub.open(attachment.stream, SubscriberId(hub_id(id, attachment.message_stream)));
         }
     }
 
@@ -486,7 +594,8 @@ impl Engine {
             self.hub.set_paused(attachment.stream, subscriber);
         } else if let Some(burst) = self.hub.resume(attachment.stream, subscriber, mode) {
             self.take_answers(now, id);
-            self.send_burst(now, id, attachment, mode, burst);
+            let burst = WireBurst::encode(&burst, mode, self.config.chunk_size, message_stream);
+            self.send_burst(now, id, attachment, &burst);
         }
     }
 
@@ -504,11 +613,13 @@ impl Engine {
         let number = hub_id(id, message_stream);
         match attachment.role {
             Role::Publisher => {
+                self.latest_burst.forget(attachment.stream);
                 let (hub, mut sink) = self.hub_and_sink(now);
                 hub.unpublish(now, attachment.stream, PublisherId(number), departure, &mut sink);
             }
             Role::Subscriber { .. } => {
                 self.hub.unsubscribe(attachment.stream, SubscriberId(number));
+                self.leave_http(id, attachment.stream);
                 if let Some(connection) = self.connections.get_mut(id.0) {
                     // It wants them no more; a peer that plays again and again gets no heap of them.
                     connection.queue.drop_waiting(Some(lane(message_stream)));
@@ -526,7 +637,7 @@ impl Engine {
     }
 
     /// Ends a connection: it leaves the hub at once, what waits for it is still sent.
-    fn close(&mut self, now: Instant, id: ConnectionId, reason: CloseReason) {
+    pub(super) fn close(&mut self, now: Instant, id: ConnectionId, reason: CloseReason) {
         let departure = match reason {
             CloseReason::ShuttingDown => Departure::Clean,
             _ => Departure::Lost,
@@ -549,6 +660,18 @@ impl Engine {
         }
         self.dirty.mark(id, connection);
         self.schedule(id);
+    }
+
+    /// Ends a connection to which all was sent: its peer may still have to read it, so its side is closed first.
+    pub(super) fn close_politely(&mut self, now: Instant, id: ConnectionId, reason: CloseReason) {
+        self.detach_all(now, id, Departure::Lost);
+        let until = now + Duration::from_millis(self.config.queue.linger_ms);
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        if connection.closing.is_none() {
+            connection.closing = Some(Box::new(Closing { reason, until, finished: false }));
+            self.finish(id);
+            self.schedule(id);
+        }
     }
 
     /// The last words are out.

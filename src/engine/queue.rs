@@ -41,6 +41,7 @@ pub struct SendQueue {
     bytes: usize,
     /// Bytes of entries that are never dropped.
     kept_bytes: usize,
+    urgent: usize,
 }
 
 /// An empty queue keeps room for so many entries and gives the rest back: one frame a turn is the rule, audio and video
@@ -53,9 +54,24 @@ impl SendQueue {
         self.push_entry(Entry { bytes, queued_ms: now_ms, class, lane, begins: true });
     }
 
-    /// Appends more bytes of the message begun last.
-    pub fn push_more(&mut self, now_ms: u32, class: Class, lane: u16, bytes: Bytes) {
-        self.push_entry(Entry { bytes, queued_ms: now_ms, class, lane, begins: false });
+    /// Appends a piece of a message: its first, or more of the one begun last.
+    pub fn push_piece(&mut self, now_ms: u32, class: Class, lane: u16, bytes: Bytes, begins: bool) {
+        self.push_entry(Entry { bytes, queued_ms: now_ms, class, lane, begins });
+    }
+
+    /// Makes room for so many pieces.
+    pub fn reserve(&mut self, count: usize) {
+        self.entries.reserve(count);
+    }
+
+    /// Of what waits, so many bytes are to be sent before much is sent to others.
+    pub fn set_urgent(&mut self, bytes: usize) {
+        self.urgent = bytes;
+    }
+
+    /// See [`SendQueue::set_urgent`]; less what was sent since.
+    pub fn urgent(&self) -> usize {
+        self.urgent
     }
 
     fn push_entry(&mut self, entry: Entry) {
@@ -123,6 +139,7 @@ impl SendQueue {
     /// The peer took the next `count` bytes.
     pub fn advance(&mut self, count: usize) {
         self.bytes = self.bytes.saturating_sub(count);
+        self.urgent = self.urgent.saturating_sub(count);
         self.sent += count;
         while let Some(entry) = self.entries.front() {
             if self.sent < entry.bytes.len() {
@@ -160,6 +177,7 @@ impl SendQueue {
             keep
         });
         self.bytes -= dropped_bytes;
+        self.urgent = 0;
         dropped
     }
 }
@@ -178,11 +196,7 @@ mod tests {
         let mut queue = SendQueue::default();
         for (class, pieces) in messages {
             for (index, piece) in pieces.iter().enumerate() {
-                if index == 0 {
-                    queue.push(0, *class, 1, Bytes::from_static(piece));
-                } else {
-                    queue.push_more(0, *class, 1, Bytes::from_static(piece));
-                }
+                queue.push_piece(0, *class, 1, Bytes::from_static(piece), index == 0);
             }
         }
         queue

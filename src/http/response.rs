@@ -2,6 +2,7 @@
 //!
 //! Owns: the bytes of a response's head. Does not know which request is answered, but for what its head has to say.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
@@ -26,7 +27,7 @@ pub struct ResponseHead {
     /// Status code.
     pub status: u16,
     /// `Content-Type`; none where it is empty.
-    pub content_type: &'static str,
+    pub content_type: Cow<'static, str>,
     /// `Cache-Control`.
     pub cache: Cache,
     /// Whether pages of other sites may read the answer (CORS). For media; never for what only the operator may see.
@@ -39,7 +40,8 @@ pub struct ResponseHead {
 
 impl ResponseHead {
     /// A head without further fields that may not be kept, and not be read by pages of other sites.
-    pub const fn new(status: u16, content_type: &'static str) -> Self {
+    pub fn new(status: u16, content_type: impl Into<Cow<'static, str>>) -> Self {
+        let content_type = content_type.into();
         ResponseHead { status, content_type, cache: Cache::NoStore, cors: false, headers: Vec::new(), close: false }
     }
 
@@ -72,7 +74,7 @@ impl ResponseHead {
         // Those without a body say so by their status alone (RFC 9110, 8.6).
         if has_body(self.status) {
             if !self.content_type.is_empty() {
-                field(&mut head, "Content-Type", self.content_type);
+                field(&mut head, "Content-Type", &self.content_type);
             }
             if let Some(length) = length {
                 field(&mut head, "Content-Length", &length.to_string());
@@ -112,7 +114,7 @@ pub struct Response {
 
 impl Response {
     /// A response that may not be kept, and not be read by pages of other sites.
-    pub fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+    pub fn new(status: u16, content_type: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) -> Self {
         Response { head: ResponseHead::new(status, content_type), body: body.into() }
     }
 

@@ -33,12 +33,6 @@ pub struct Burst {
 }
 
 impl Burst {
-    /// Leaves only the headers: the player will begin with the next key frame.
-    pub fn leave_out_pictures(&mut self) {
-        self.frames.retain(|frame| !frame.is_coded());
-        self.has_picture = false;
-    }
-
     /// Timestamp of the first audio or video frame in it, headers aside.
     pub(super) fn start_ms(&self) -> Option<u64> {
         let coded = self.frames.iter().filter(|frame| frame.is_coded());

@@ -116,6 +116,8 @@ pub struct Hub {
     /// Same names, by id; only looked at when a stream goes.
     names_by_id: HashMap<StreamId, String>,
     graces: BTreeSet<(Instant, StreamId)>,
+    /// Counts changes of what those who join are sent, of all streams together.
+    changes: u64,
 }
 
 impl Hub {
@@ -127,6 +129,7 @@ impl Hub {
             names: HashMap::new(),
             names_by_id: HashMap::new(),
             graces: BTreeSet::new(),
+            changes: 0,
         }
     }
 
@@ -145,6 +148,7 @@ impl Hub {
         sink: &mut S,
     ) -> Result<Grant, PublishError> {
         let stream_id = self.find_or_create(name).ok_or(PublishError::TooManyStreams)?;
+        self.touch(stream_id);
         let limits = &self.limits;
         let Some(stream) = self.streams.get_mut(stream_id.0) else {
             return Err(PublishError::TooManyStreams);
@@ -180,6 +184,7 @@ impl Hub {
         departure: Departure,
         sink: &mut S,
     ) {
+        self.touch(stream_id);
         let Some(stream) = self.publishing(stream_id, id) else { return };
         match departure {
             Departure::Clean => stream.end(sink),
@@ -213,6 +218,17 @@ impl Hub {
     /// What to send to one who joins now.
     pub fn burst(&self, stream_id: StreamId, mode: JoinMode) -> Burst {
         self.streams.get(stream_id.0).map(|stream| stream.burst(mode, &self.limits.cache)).unwrap_or_default()
+    }
+
+    /// As [`Hub::burst`], for a player that looks at no pictures before it plays.
+    pub fn burst_without_probe(&self, stream_id: StreamId, mode: JoinMode) -> Burst {
+        let limits = &self.limits.cache;
+        self.streams.get(stream_id.0).map(|stream| stream.burst_without_probe(mode, limits)).unwrap_or_default()
+    }
+
+    /// As long as this is the same, so is [`Hub::burst`] of the stream. No two streams ever have the same.
+    pub fn version(&self, stream_id: StreamId) -> u64 {
+        self.streams.get(stream_id.0).map_or(0, |stream| stream.version)
     }
 
     /// The subscriber was sent a burst with pictures: live frames follow on.
@@ -252,7 +268,9 @@ impl Hub {
         incoming: IncomingFrame,
         sink: &mut S,
     ) {
+        self.changes += 1;
         let Some(stream) = self.streams.get_mut(stream_id.0) else { return };
+        stream.version = self.changes;
         let Some(publisher) = stream.publisher.as_mut().filter(|publisher| publisher.id == id) else {
             return;
         };
@@ -270,6 +288,7 @@ impl Hub {
 
     /// What the metadata of a stream say about its pictures per second.
     pub fn set_frame_rate(&mut self, stream_id: StreamId, id: PublisherId, rate: Option<f64>) {
+        self.touch(stream_id);
         if let Some(stream) = self.publishing(stream_id, id) {
             stream.set_frame_rate(rate);
         }
@@ -277,6 +296,7 @@ impl Hub {
 
     /// Forgets the metadata of a stream.
     pub fn clear_metadata(&mut self, stream_id: StreamId, id: PublisherId) {
+        self.touch(stream_id);
         if let Some(stream) = self.publishing(stream_id, id) {
             stream.clear_metadata();
         }
@@ -286,6 +306,7 @@ impl Hub {
     pub fn handle_timeout<S: Sink>(&mut self, now: Instant, sink: &mut S) {
         while let Some(&(until, stream_id)) = self.graces.first().filter(|(until, _)| *until <= now) {
             self.graces.remove(&(until, stream_id));
+            self.touch(stream_id);
             if let Some(stream) = self.streams.get_mut(stream_id.0) {
                 stream.end(sink);
             }
@@ -318,6 +339,14 @@ impl Hub {
         self.names.get(name).and_then(|id| self.streams.get(id.0)).is_some_and(|stream| stream.publisher.is_some())
     }
 
+    /// What those who join are sent may change.
+    fn touch(&mut self, stream_id: StreamId) {
+        self.changes += 1;
+        if let Some(stream) = self.streams.get_mut(stream_id.0) {
+            stream.version = self.changes;
+        }
+    }
+
     fn publishing(&mut self, stream_id: StreamId, id: PublisherId) -> Option<&mut Stream> {
         let stream = self.streams.get_mut(stream_id.0)?;
         stream.publisher.as_ref().is_some_and(|publisher| publisher.id == id).then_some(stream)
@@ -333,6 +362,7 @@ impl Hub {
         let id = StreamId(self.streams.insert(Stream::default()));
         self.names.insert(name.to_owned(), id);
         self.names_by_id.insert(id, name.to_owned());
+        self.touch(id);
         Some(id)
     }
 

@@ -43,6 +43,8 @@ pub(super) struct Stream {
     pub(super) publisher: Option<Publisher>,
     /// While a lost publisher may still come back.
     pub(super) grace_until: Option<Instant>,
+    /// See [`super::Hub::version`].
+    pub(super) version: u64,
     timeline: Timeline,
     headers: Headers,
     gop: GopCache,
@@ -130,6 +132,10 @@ impl Stream {
 
     pub(super) fn burst(&self, mode: JoinMode, limits: &CacheLimits) -> Burst {
         self.burst_after(None, mode, limits)
+    }
+
+    pub(super) fn burst_without_probe(&self, mode: JoinMode, limits: &CacheLimits) -> Burst {
+        join::burst(mode, 0, &self.headers, &self.gop, limits, None)
     }
 
     fn burst_after(&self, heard_ms: Option<u64>, mode: JoinMode, limits: &CacheLimits) -> Burst {

@@ -1,6 +1,7 @@
 //! What travels through the server: [`Frame`].
 //!
-//! Owns: the unit that publishers give and subscribers get, and what stands inside codecs. Does not know how a container or a protocol writes it.
+//! Owns: the unit that publishers give and subscribers get, and what stands inside codecs. Does not know how
+//! a container or a protocol writes it.
 
 pub mod codec;
 

@@ -8,6 +8,8 @@
 //! socket that was left before "would block" is remembered in `unread` or in the engine's list, and the next turn does
 //! not sleep.
 
+pub mod disk;
+mod listener;
 mod sys;
 
 use std::collections::VecDeque;
@@ -18,19 +20,27 @@ use std::time::{Duration, Instant};
 
 use log::{debug, error, info, warn};
 use mio::event::Event;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
+use thiserror::Error;
 
-use crate::config::EngineConfig;
+use self::listener::Listener;
+use crate::config::Config;
+pub use crate::engine::Protocol;
 use crate::engine::{CloseReason, ConnectionId, Effect, Engine};
 
 const SIGNALS: Token = Token(usize::MAX);
-const LISTENER: Token = Token(usize::MAX - 1);
 
-/// Events taken from the kernel in one turn.
-const EVENTS_PER_TURN: usize = 1024;
+/// Listeners count down from here.
+const FIRST_LISTENER: Token = Token(usize::MAX - 1);
+/// No connection has a token as high as this.
+const FIRST_CONNECTION_PAST: Token = Token(usize::MAX / 2);
+
+/// Events taken from the kernel in one turn. Few, so that the first of hundreds who join is answered before all others
+/// were read.
+const EVENTS_PER_TURN: usize = 64;
 /// The one buffer into which every socket is read.
 const SCRATCH_BYTES: usize = 64 * 1024;
 /// Bytes that one connection may read in a turn.
@@ -38,13 +48,11 @@ const READ_BYTES_PER_TURN: usize = 256 * 1024;
 /// Bytes that one connection may write in a turn.
 const WRITE_BYTES_PER_TURN: usize = 128 * 1024;
 /// Bytes that all connections may write before the loop looks for new input again.
-const TURN_WRITE_BYTES: usize = 4 * 1024 * 1024;
+const TURN_WRITE_BYTES: usize = 1024 * 1024;
 /// Slices given to the kernel in one call.
 const SLICES_PER_WRITE: usize = 64;
-/// Connections accepted in a turn.
-const ACCEPTS_PER_TURN: usize = 256;
-/// Wait before accepting again after the descriptors ran out.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+/// Connections accepted in a turn: those who were accepted before go on in between.
+const ACCEPTS_PER_TURN: usize = 32;
 /// A shutdown that sessions do not end by themselves ends after this.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1_500);
 
@@ -53,19 +61,33 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1_500);
 pub struct Server {
     poll: Poll,
     signals: Signals,
-    listener: Option<TcpListener>,
-    address: SocketAddr,
+    /// None once the server ends.
+    listeners: Vec<Listener>,
     engine: Engine,
     /// By connection id.
     sockets: Vec<Option<Socket>>,
     scratch: Box<[u8]>,
     /// Connections that used up their share of a turn and may have more to read, each once.
     unread: VecDeque<ConnectionId>,
-    /// More may wait to be accepted.
-    accept_at: Option<Instant>,
-    /// The descriptors ran out, and since then there were always more peers than descriptors.
-    is_short_of_descriptors: bool,
     shutdown_until: Option<Instant>,
+}
+
+/// Why a server cannot begin.
+#[derive(Debug, Error)]
+pub enum BindError {
+    /// Nothing can be received there.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// For what it was to listen.
+        protocol: Protocol,
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Polling or signals do not work.
+    #[error(transparent)]
+    System(#[from] io::Error),
 }
 
 /// One connection's socket.
@@ -76,41 +98,42 @@ struct Socket {
 }
 
 impl Server {
-    /// Listens on `address`; port 0 takes a free one.
+    /// Listens for RTMP, and for HTTP where the configuration says so; port 0 takes a free one.
     ///
     /// # Errors
-    /// What the system said, with the address where that is in the way.
-    pub fn bind(address: SocketAddr, config: EngineConfig) -> io::Result<Server> {
+    /// [`BindError`].
+    pub fn bind(config: Config) -> Result<Server, BindError> {
         match sys::raise_descriptor_limit() {
             Ok(limit) => debug!("{limit} descriptors at most"),
             Err(error) => warn!("the limit on descriptors stays as it is: {error}"),
         }
         let poll = Poll::new()?;
-        let mut listener = TcpListener::bind(address)
-            .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
-        sys::prepare_listener(listener.as_fd())?;
-        let address = listener.local_addr()?;
-        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let mut listeners = Vec::new();
+        let wanted = [(Protocol::Rtmp, Some(config.address())), (Protocol::Http, config.http_address())];
+        for (protocol, address) in wanted {
+            let Some(address) = address else { continue };
+            let token = Token(FIRST_LISTENER.0 - listeners.len());
+            let listener = Listener::bind(poll.registry(), token, protocol, address)
+                .map_err(|error| BindError::Listen { protocol, address, error })?;
+            listeners.push(listener);
+        }
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         Ok(Server {
             poll,
             signals,
-            listener: Some(listener),
-            address,
-            engine: Engine::new(Instant::now(), config, random_seed()),
+            listeners,
+            engine: Engine::new(Instant::now(), config.engine, random_seed()),
             sockets: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             unread: VecDeque::new(),
-            accept_at: None,
-            is_short_of_descriptors: false,
             shutdown_until: None,
         })
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Where it listens for what.
+    pub fn addresses(&self) -> impl Iterator<Item = (Protocol, SocketAddr)> {
+        self.listeners.iter().map(|listener| (listener.protocol(), listener.address()))
     }
 
     /// Serves until a signal (SIGINT, SIGTERM) ends it and the sessions have ended.
@@ -131,8 +154,10 @@ impl Server {
             for event in &events {
                 self.handle_event(now, event);
             }
-            if self.accept_at.is_some_and(|at| at <= now) {
-                self.accept(now);
+            for index in 0..self.listeners.len() {
+                if self.listeners.get(index).is_some_and(|listener| listener.is_due(now)) {
+                    self.accept(now, index);
+                }
             }
             if self.engine.poll_timeout().is_some_and(|at| at <= now) {
                 self.engine.handle_timeout(now);
@@ -152,7 +177,8 @@ impl Server {
         if more_to_write || !self.unread.is_empty() {
             return Some(Duration::ZERO);
         }
-        let deadlines = [self.engine.poll_timeout(), self.accept_at, self.shutdown_until];
+        let accept_at = self.listeners.iter().filter_map(Listener::accept_at).min();
+        let deadlines = [self.engine.poll_timeout(), accept_at, self.shutdown_until];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
@@ -160,7 +186,7 @@ impl Server {
     fn handle_event(&mut self, now: Instant, event: &Event) {
         match event.token() {
             SIGNALS => self.handle_signals(now),
-            LISTENER => self.accept(now),
+            Token(key) if key > FIRST_CONNECTION_PAST.0 => self.accept(now, FIRST_LISTENER.0 - key),
             Token(key) => {
                 let id = ConnectionId(key);
                 if event.is_writable() {
@@ -176,49 +202,35 @@ impl Server {
     fn handle_signals(&mut self, now: Instant) {
         for signal in self.signals.pending() {
             info!("signal {signal}: ending {} connections", self.engine.connection_count());
-            self.listener = None;
-            self.accept_at = None;
+            self.listeners.clear();
             self.shutdown_until.get_or_insert(now + SHUTDOWN_LIMIT);
             self.engine.shut_down(now);
         }
         self.do_effects();
     }
 
-    fn accept(&mut self, now: Instant) {
-        self.accept_at = None;
+    fn accept(&mut self, now: Instant, index: usize) {
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some(listener) = &self.listener else { return };
-            match listener.accept() {
-                Ok((stream, peer)) => self.add(now, stream, peer),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.is_short_of_descriptors = false;
-                    return;
+            let count = self.engine.connection_count();
+            let Some(listener) = self.listeners.get_mut(index) else { return };
+            match listener.accept(now, count) {
+                Some((stream, peer)) => {
+                    let protocol = listener.protocol();
+                    self.add(now, protocol, stream, peer);
                 }
-                Err(error) if sys::is_out_of_descriptors(&error) => {
-                    self.accept_later(now, &error);
-                    return;
-                }
-                // The peer gave up while it waited, or a signal came: there may be others behind it.
-                Err(error) => debug!("accept: {error}"),
+                None => return,
             }
         }
-        self.accept_at = Some(now);
-    }
-
-    /// Others wait until a connection ends. The log is told once: this may go on for hours.
-    fn accept_later(&mut self, now: Instant, error: &io::Error) {
-        if !std::mem::replace(&mut self.is_short_of_descriptors, true) {
-            let count = self.engine.connection_count();
-            warn!("cannot accept more than {count} connections: {error}; others have to wait until one ends");
+        if let Some(listener) = self.listeners.get_mut(index) {
+            listener.accept_again(now);
         }
-        self.accept_at = Some(now + ACCEPT_BACKOFF);
     }
 
-    fn add(&mut self, now: Instant, mut stream: TcpStream, peer: SocketAddr) {
+    fn add(&mut self, now: Instant, protocol: Protocol, mut stream: TcpStream, peer: SocketAddr) {
         if let Err(error) = sys::prepare_accepted(stream.as_fd()) {
             debug!("{peer}: socket options: {error}");
         }
-        let id = match self.engine.accept(now, peer) {
+        let id = match self.engine.accept(now, protocol, peer) {
             Ok(id) => id,
             Err(reason) => {
                 warn!("{peer}: {reason}");
@@ -267,11 +279,12 @@ impl Server {
             match socket.stream.read(&mut self.scratch) {
                 Ok(0) => return self.lose(now, id, CloseReason::PeerClosed),
                 Ok(count) => {
-                    if !self.engine.is_settled(id) {
-                        sys::acknowledge_now(socket.stream.as_fd());
-                    }
                     let input = self.scratch.get(..count).unwrap_or_default();
                     self.engine.handle_input(now, id, input);
+                    // An answer acknowledges as well.
+                    if !self.engine.is_settled(id) && self.engine.queued_bytes(id) == 0 {
+                        sys::acknowledge_now(socket.stream.as_fd());
+                    }
                     self.do_effects();
                     share = share.saturating_sub(count);
                     if count < self.scratch.len() && !to_the_end {
@@ -308,6 +321,7 @@ impl Server {
     }
 
     fn write_to(&mut self, now: Instant, id: ConnectionId) -> usize {
+        let share = self.engine.share(id, WRITE_BYTES_PER_TURN);
         let mut written = 0;
         loop {
             let Some(Some(Socket { stream, .. })) = self.sockets.get_mut(id.0) else { return written };
@@ -315,7 +329,7 @@ impl Server {
                 Some(piece) => stream.write(piece),
                 None => {
                     let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
-                    match self.engine.fill(id, WRITE_BYTES_PER_TURN - written, &mut slices) {
+                    match self.engine.fill(id, share - written, &mut slices) {
                         0 => return written,
                         filled => stream.write_vectored(slices.get(..filled).unwrap_or_default()),
                     }
@@ -338,7 +352,7 @@ impl Server {
                     return written;
                 }
             }
-            if written >= WRITE_BYTES_PER_TURN {
+            if written >= share {
                 self.engine.send_later(id);
                 return written;
             }

@@ -1,7 +1,8 @@
 //! Every call that differs between platforms, and all `unsafe` of this crate.
 //!
-//! Owns: socket options that `mio` does not have, and the limit on descriptors. Does not know what they are for.
-#![allow(unsafe_code, reason = "socket options and limits that no safe wrapper in use offers")]
+//! Owns: socket options that `mio` does not have, locks on files, and the limit on descriptors. Does not know what they
+//! are for.
+#![allow(unsafe_code, reason = "socket options, locks and limits that no safe wrapper in use offers")]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -12,14 +13,19 @@ use socket2::{SockRef, TcpKeepalive};
 /// Unsent bytes that the kernel holds for one socket before it says "not writable". Above it bytes wait in our queue,
 /// where they can be dropped; below it a key frame takes many calls.
 const NOTSENT_LOWAT_BYTES: libc::c_int = 256 * 1024;
+/// Peers that may wait to be accepted. The standard library's 128 is less than may join at the same moment; one that
+/// finds no place asks again after a second. The kernel cuts it to what the system allows.
+const BACKLOG: libc::c_int = 4_096;
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Options for a listener; Linux gives them to each accepted socket, so that accepting one takes no further call.
+/// Options for a listener; Linux gives them to each accepted socket, so that accepting one takes no further call. The
+/// socket listens already: doing so again only changes how many may wait.
 ///
 /// # Errors
 /// The first option that the kernel refuses.
 pub(super) fn prepare_listener(socket: BorrowedFd<'_>) -> io::Result<()> {
+    SockRef::from(&socket).listen(BACKLOG)?;
     set_stream_options(socket)
 }
 
@@ -85,7 +91,29 @@ fn highest_descriptor_limit(hard: libc::rlim_t) -> libc::rlim_t {
     hard
 }
 
-/// Whether `error` says that no descriptor is left.
-pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+/// Whether accepting failed because of the one peer that was next: it gave up while it waited, its network is gone.
+/// Anything else (no descriptors, no memory) will fail for the next one as well.
+pub(super) fn is_peers_fault(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::EINTR
+                | libc::ECONNABORTED
+                | libc::ECONNRESET
+                | libc::EPROTO
+                | libc::EPERM
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::ENOPROTOOPT
+                | libc::EOPNOTSUPP
+        )
+    )
+}
+
+/// Marks an open file as being written, for as long as it is open. `false`: somebody else does so already.
+pub(super) fn lock_file(file: BorrowedFd<'_>) -> bool {
+    // SAFETY: the descriptor is borrowed and open; the call reads no memory of ours.
+    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) == 0 }
 }

@@ -15,8 +15,11 @@
 mod support;
 
 mod both_our_sessions_understand_each_other;
+mod hls_answers_requests;
+mod hls_playlists_keep_the_rules;
 mod hostile_peers_are_closed_and_others_do_not_notice;
 mod last_words_are_readable;
+mod live_frames_may_wait_for_others;
 mod media_passes_as_it_came;
 mod players_join_in_three_ways;
 mod publishers_come_and_go;

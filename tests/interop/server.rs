@@ -17,7 +17,7 @@ impl Server {
     /// Starts a server.
     pub fn start() -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rtmpd"));
-        command.args(["-p", "0", "-b", "127.0.0.1"]).env("RUST_LOG", "debug");
+        command.args(["-p", "0", "-b", "127.0.0.1", "--http-port", "off"]).env("RUST_LOG", "debug");
         let program = Program::start("rtmpd", &mut command);
         let address = program.wait_for_stdout("listening", |lines| {
             lines.iter().find_map(|line| line.strip_prefix(LISTENING)).map(str::to_owned)

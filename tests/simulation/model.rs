@@ -86,6 +86,7 @@ impl Model {
                 },
                 ..HubLimits::default()
             },
+            batch_ms: rng.pick(&[0, 0, 0, 20]),
             ..EngineConfig::default()
         };
         let mut world = World::new(config.clone());
@@ -546,6 +547,13 @@ impl Model {
     }
 
     fn settle(&mut self) {
+        self.settle_now();
+        // Live frames may wait for others.
+        self.world.wait(self.config.batch_ms);
+        self.settle_now();
+    }
+
+    fn settle_now(&mut self) {
         for _ in 0..100_000 {
             let mut is_busy = false;
             for index in 0..self.publishers.len() {

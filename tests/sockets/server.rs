@@ -48,7 +48,7 @@ impl Server {
     }
 
     fn launch(mut command: Command, config: Option<PathBuf>) -> Server {
-        command.args(["-p", "0", "-b", "127.0.0.1"]).env("RUST_LOG", "debug");
+        command.args(["-p", "0", "-b", "127.0.0.1", "--http-port", "off"]).env("RUST_LOG", "debug");
         if let Some(file) = &config {
             command.arg("--config").arg(file);
         }

@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rtmpd::config::EngineConfig;
-use rtmpd::engine::{CloseReason, ConnectionId, Effect, Engine};
+use rtmpd::engine::{CloseReason, ConnectionId, Effect, Engine, Protocol};
 
 /// A window that nothing fills.
 const WIDE: usize = usize::MAX;
@@ -61,7 +61,7 @@ impl World {
 
     pub fn try_accept(&mut self) -> Result<LinkId, CloseReason> {
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let id = self.engine.accept(self.now, peer)?;
+        let id = self.engine.accept(self.now, Protocol::Rtmp, peer)?;
         let link_id = LinkId(self.accepted);
         self.accepted += 1;
         let link = Link { id, unread: Vec::new(), window: WIDE, blocked: false, is_shut: false };

@@ -29,8 +29,8 @@ pub struct Unit {
 }
 
 /// Sequence headers and coded frames of an audio or video frame, one for each track inside. Nothing where there is
-/// nothing to decode. The composition time of classic tags and of enhanced ones with one track is the frame's own, which
-/// an instant join may have changed.
+/// nothing to decode. The composition time of classic tags and of enhanced ones with one track is the frame's own,
+/// which an instant join may have changed.
 pub fn units(frame: &Frame) -> Vec<Unit> {
     let is_header = match frame.role {
         FrameRole::Header(HeaderKind::Sequence) => true,

@@ -171,6 +171,11 @@ impl ClientSession {
         Some(std::mem::take(&mut self.out).freeze())
     }
 
+    /// Whether `publish` or `play` was asked for; the request may still wait in [`poll_output`](Self::poll_output).
+    pub fn has_asked(&self) -> bool {
+        matches!(self.stage, Stage::Starting | Stage::Started)
+    }
+
     /// Sends an audio (8), video (9) or data (18) message on the published stream; nothing before
     /// [`ClientEvent::Started`], nothing of other types. `timestamp` is in milliseconds, wrapping at 2^32.
     pub fn send(&mut self, type_id: u8, timestamp: u32, payload: &[u8]) {

@@ -1,0 +1,310 @@
+//! What HTTP clients ask for.
+//!
+//! Owns: which path means what, and players over HTTP. Does not know how a request is written.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use log::info;
+
+use super::connection::{Attachment, Role, Session};
+use super::fanout::{HTTP_LANE, hub_id, lane};
+use super::queue::{Class, SendQueue};
+use super::{CloseReason, ConnectionId, Engine, hub_name, join_mode};
+use crate::config::JoinMode;
+use crate::http::websocket;
+use crate::http::{Event, HttpSession, Method, Request, Response, ResponseHead};
+use crate::hub::{Departure, StreamId, SubscriberId};
+use crate::output::live::Form;
+use crate::rtmp::path::StreamPath;
+
+/// The HTTP side of a connection.
+#[derive(Debug)]
+pub(super) struct HttpPeer {
+    pub(super) session: HttpSession,
+    /// What it watches.
+    pub(super) viewing: Option<Viewing>,
+    /// The stream that it watched has ended.
+    pub(super) is_over: bool,
+    /// A request for a stream that is not there yet.
+    waiting: Option<Box<Waiting>>,
+}
+
+/// How a player over HTTP watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Viewing {
+    pub(super) form: Form,
+    is_websocket: bool,
+}
+
+/// A request that waits for its stream.
+#[derive(Debug)]
+struct Waiting {
+    until: Instant,
+    target: Target,
+    request: Box<Request>,
+}
+
+impl HttpPeer {
+    pub(super) fn new(session: HttpSession) -> Self {
+        HttpPeer { session, viewing: None, is_over: false, waiting: None }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let waiting = self.waiting.as_ref().map(|waiting| waiting.until);
+        [waiting, self.session.poll_timeout()].into_iter().flatten().min()
+    }
+}
+
+impl Viewing {
+    /// Puts a piece of the stream into a player's queue.
+    pub(super) fn push(self, queue: &mut SendQueue, now_ms: u32, class: Class, bytes: Bytes) {
+        let lane = lane(HTTP_LANE);
+        if self.is_websocket {
+            let head = Bytes::copy_from_slice(websocket::binary_head(bytes.len()).as_ref());
+            queue.push(now_ms, class, lane, head);
+            queue.push_piece(now_ms, class, lane, bytes, false);
+        } else {
+            queue.push(now_ms, class, lane, bytes);
+        }
+    }
+}
+
+/// What a path names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Target {
+    /// `/healthz`.
+    Health,
+    /// `/`.
+    Front,
+    /// A stream without end.
+    Live { path: StreamPath, form: Form },
+    /// Nothing.
+    Nothing,
+}
+
+impl Target {
+    fn of(request: &Request) -> Target {
+        match request.path.as_str() {
+            "/" => return Target::Front,
+            "/healthz" => return Target::Health,
+            _ => {}
+        }
+        let Some((name, extension)) = request.raw_path.rsplit_once('.') else { return Target::Nothing };
+        let form = match extension {
+            "flv" => Form::Flv,
+            "ts" => Form::Ts,
+            "mp4" => Form::Mp4,
+            _ => return Target::Nothing,
+        };
+        match StreamPath::resolve(None, "", &format!("{name}?{}", request.query)) {
+            Ok(path) => Target::Live { path, form },
+            Err(_) => Target::Nothing,
+        }
+    }
+}
+
+/// Longest wait for a stream that a request may ask for (`?wait=`), in seconds.
+const LONGEST_WAIT_S: u64 = 60;
+
+impl Engine {
+    pub(super) fn handle_http_event(&mut self, now: Instant, id: ConnectionId, event: Event) {
+        match event {
+            Event::Request(request) => self.handle_request(now, id, request),
+            // Players have nothing to say.
+            Event::WebSocketText(_) | Event::WebSocketBinary(_) => {}
+            Event::WebSocketClosed { .. } => self.close(now, id, CloseReason::PeerClosed),
+        }
+    }
+
+    fn handle_request(&mut self, now: Instant, id: ConnectionId, request: Box<Request>) {
+        let target = Target::of(&request);
+        if request.is_preflight() {
+            return self.respond(now, id, Response::preflight(&request, METHODS));
+        }
+        match request.method {
+            Method::Get | Method::Head => {}
+            Method::Options => {
+                let options = Response::new(204, "", Bytes::new()).with_cors().with_header("Allow", METHODS);
+                return self.respond(now, id, options);
+            }
+            _ => return self.respond(now, id, Response::method_not_allowed(METHODS).with_cors()),
+        }
+        match target {
+            Target::Front => self.respond(now, id, Response::new(200, TEXT, FRONT)),
+            Target::Health => self.respond(now, id, Response::new(200, TEXT, "ok\n")),
+            Target::Nothing => self.respond(now, id, Response::text(404, "there is nothing here").with_cors()),
+            Target::Live { ref path, form } => {
+                let name = hub_name(path);
+                if self.hub.is_published(&name) {
+                    return self.watch(now, id, &request, path, form);
+                }
+                let wait_s = request.query_value("wait").and_then(|value| value.parse::<u64>().ok());
+                match wait_s.filter(|&seconds| seconds > 0) {
+                    Some(seconds) => {
+                        let until = now + Duration::from_secs(seconds.min(LONGEST_WAIT_S));
+                        self.wait_for_stream(id, name, Waiting { until, target: target.clone(), request });
+                    }
+                    None => self.respond_not_published(now, id, &name),
+                }
+            }
+        }
+    }
+
+    fn respond_not_published(&mut self, now: Instant, id: ConnectionId, name: &str) {
+        let text = format!("nobody publishes {name:?}; ?wait=SECONDS waits for it");
+        self.respond(now, id, Response::text(404, &text).with_cors());
+    }
+
+    pub(super) fn respond(&mut self, now: Instant, id: ConnectionId, response: Response) {
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        let Some(peer) = connection.http() else { return };
+        let result = peer.session.respond(now, response);
+        self.take_answers(now, id);
+        if let Err(error) = result {
+            self.close(now, id, error.into());
+        }
+    }
+
+    fn wait_for_stream(&mut self, id: ConnectionId, name: String, waiting: Waiting) {
+        let Some(peer) = self.connections.get_mut(id.0).and_then(|connection| connection.http()) else { return };
+        peer.waiting = Some(Box::new(waiting));
+        self.waiting_for.entry(name).or_default().push(id);
+    }
+
+    /// Requests that waited for `name` go on: it is published now.
+    pub(super) fn begin_waiting(&mut self, now: Instant, name: &str) {
+        for id in self.waiting_for.remove(name).unwrap_or_default() {
+            let Some(peer) = self.connections.get_mut(id.0).and_then(|connection| connection.http()) else { continue };
+            // Another connection may have this id by now; then it waits for nothing, or for something else.
+            let is_meant = |waiting: &Box<Waiting>| match &waiting.target {
+                Target::Live { path, .. } => hub_name(path) == name,
+                Target::Health | Target::Front | Target::Nothing => false,
+            };
+            if peer.waiting.as_ref().is_some_and(is_meant)
+                && let Some(waiting) = peer.waiting.take()
+            {
+                self.handle_request(now, id, waiting.request);
+                self.schedule(id);
+            }
+        }
+    }
+
+    /// What is due at an HTTP connection. `true`: it ends.
+    pub(super) fn wake_http(&mut self, now: Instant, id: ConnectionId) -> bool {
+        let Some(peer) = self.connections.get_mut(id.0).and_then(|connection| connection.http()) else { return false };
+        if peer.is_over {
+            peer.session.websocket_close(WEBSOCKET_NORMAL, "the stream ended");
+            self.take_answers(now, id);
+            // What waits is still sent; `http_sent` goes on from there.
+            if self.queued_bytes(id) == 0 {
+                self.close_politely(now, id, CloseReason::StreamEnded);
+            }
+            return true;
+        }
+        if peer.waiting.as_ref().is_some_and(|waiting| waiting.until <= now)
+            && let Some(waiting) = peer.waiting.take()
+            && let Target::Live { path, .. } = waiting.target
+        {
+            let name = hub_name(&path);
+            if let Some(ids) = self.waiting_for.get_mut(&name) {
+                ids.retain(|other| *other != id);
+                if ids.is_empty() {
+                    self.waiting_for.remove(&name);
+                }
+            }
+            self.respond_not_published(now, id, &name);
+        }
+        false
+    }
+
+    /// Begins the endless answer to a player.
+    fn watch(&mut self, now: Instant, id: ConnectionId, request: &Request, path: &StreamPath, form: Form) {
+        let name = hub_name(path);
+        if form == Form::Ts && request.is_websocket {
+            return self.respond(now, id, Response::text(400, "WebSocket carries .flv and .mp4, not .ts").with_cors());
+        }
+        let subscriber = SubscriberId(hub_id(id, HTTP_LANE));
+        let Some(stream) = self.hub.subscribe(&name, subscriber) else {
+            return self.respond(now, id, Response::text(503, "too many streams").with_cors());
+        };
+        let mode = join_mode(path, self.config.app(&path.app).join);
+        let viewing = Viewing { form, is_websocket: request.is_websocket };
+        let attachment = Attachment { message_stream: HTTP_LANE, stream, role: Role::Subscriber { mode } };
+        if let Some(connection) = self.connections.get(id.0) {
+            info!("{}: watches {name} over HTTP", connection.peer);
+        }
+        self.join_http(now, id, attachment, mode, viewing);
+    }
+
+    fn join_http(&mut self, now: Instant, id: ConnectionId, attachment: Attachment, mode: JoinMode, viewing: Viewing) {
+        let burst = match viewing.form {
+            Form::Mp4 => self.hub.burst_without_probe(attachment.stream, mode),
+            Form::Flv | Form::Ts => self.hub.burst(attachment.stream, mode),
+        };
+        let bytes = self.live.join(attachment.stream, viewing.form, &burst.frames);
+        let mime = self.live.mime_type(attachment.stream, viewing.form);
+        let now_ms = self.now_ms(now);
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        connection.attach(attachment);
+        let Some(peer) = connection.http() else { return };
+        peer.viewing = Some(viewing);
+        let begun = if viewing.is_websocket {
+            peer.session.accept_websocket(now, None).map(|()| true)
+        } else {
+            Ok(peer.session.begin_endless(&ResponseHead::new(200, mime.clone()).with_cors()))
+        };
+        connection.take_answers(now, now_ms);
+        self.dirty.mark(id, connection);
+        match begun {
+            Err(error) => return self.close(now, id, error.into()),
+            Ok(has_body) => {
+                if !has_body {
+                    return self.detach(now, id, HTTP_LANE, Departure::Clean);
+                }
+            }
+        }
+        if viewing.is_websocket && viewing.form == Form::Mp4 {
+            // MediaSource wants to know what comes.
+            connection.queue.push(now_ms, Class::Kept, lane(HTTP_LANE), websocket::text_message(&mime));
+        }
+        if !bytes.is_empty() {
+            viewing.push(&mut connection.queue, now_ms, Class::Kept, bytes);
+        }
+        if burst.has_picture {
+            self.hub.open(attachment.stream, SubscriberId(hub_id(id, HTTP_LANE)));
+        }
+    }
+
+    /// A player over HTTP is gone.
+    pub(super) fn leave_http(&mut self, id: ConnectionId, stream: StreamId) {
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        if let Session::Http(peer) = &mut connection.session
+            && let Some(viewing) = peer.viewing.take()
+        {
+            self.live.leave(stream, viewing.form);
+        }
+    }
+
+    /// The queue of an HTTP connection is empty: goes on with the next request, or ends it.
+    pub(super) fn http_sent(&mut self, now: Instant, id: ConnectionId) {
+        let Some(peer) = self.connections.get_mut(id.0).and_then(|connection| connection.http()) else { return };
+        if peer.is_over {
+            self.close_politely(now, id, CloseReason::StreamEnded);
+        } else if peer.session.wants_close() {
+            self.close_politely(now, id, CloseReason::Answered);
+        } else if peer.viewing.is_none() {
+            self.drain_session(now, id);
+        }
+    }
+}
+
+/// The purpose was fulfilled (RFC 6455, 7.4.1).
+const WEBSOCKET_NORMAL: u16 = 1000;
+
+const METHODS: &str = "GET, HEAD, OPTIONS";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+const FRONT: &str = "rtmpd serves streams here:\n\
+    /APP/STREAM.m3u8  HLS\n/APP/STREAM.flv   FLV, also as WebSocket\n/APP/STREAM.ts    MPEG-TS\n\
+    /APP/STREAM.mp4   fragmented MP4, also as WebSocket\n";
