@@ -231,7 +231,7 @@ fn names() -> Vec<(&'static str, Vec<u8>)> {
 fn scripts() -> Vec<(&'static str, Vec<u8>)> {
     let publish_and_play = [
         &[0, 0, 1, 0, 1, 1, 0x42, 0, 0][..],
-        &[0x44, 0, 0, 0, 0x44, 0, 1, 0, 0x44, 0, 2, 40, 0x44, 0, 4, 1],
+        &[0x44, 0, 250, 0, 0x44, 0, 253, 0, 0x44, 0, 2, 40, 0x44, 0, 4, 1],
         &[0x43, 1, 0, 0x44, 0, 3, 40, 0x46, 0, 0x44, 0, 4, 20, 13, 1],
     ]
     .concat();
@@ -243,7 +243,12 @@ fn scripts() -> Vec<(&'static str, Vec<u8>)> {
     ]
     .concat();
     let raw = [&[1, 0, 9, 0, 5][..], b"\x02\0\0\0\0", &[0x4A, 0, 2, 9, 0, 0, 0, 1, 0x17, 1, 0, 0]].concat();
-    vec![("publish-and-play", publish_and_play), ("leave", leave), ("slow", slow), ("raw", raw)]
+    // Viewers of FLV, MPEG-TS and fragmented MP4, one of whom waits, one is slow, and one goes.
+    let mut viewers = vec![0x80, 0, 0x81, 0, 4, 0x80, 0, 0x81, 0, 7];
+    viewers.extend(&publish_and_play);
+    viewers.extend([0x80, 0, 0x81, 0, 0, 0x80, 0, 0x81, 0, 2, 0x44, 0, 2, 40, 0x44, 0, 4, 20, 0x44, 0, 3, 40]);
+    viewers.extend([0x8C, 1, 1, 0x45, 0, 2, 40, 0xF0, 0, 0x8D, 0, 0xFD, 1, 0x8E, 2, 11, 0, 0x27, 0x10, 0x8D, 0]);
+    vec![("publish-and-play", publish_and_play), ("viewers", viewers), ("leave", leave), ("slow", slow), ("raw", raw)]
 }
 
 fn requests() -> Vec<(&'static str, Vec<u8>)> {
