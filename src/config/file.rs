@@ -14,7 +14,7 @@ use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    AppConfig, Config, EngineConfig, HlsConfig, HttpLimits, HttpPort, HubLimits, JoinMode, QueueLimits, RecordConfig,
+    ApiConfig, AppConfig, Config, EngineConfig, HlsConfig, HttpLimits, HttpPort, HubLimits, JoinMode, QueueLimits, RecordConfig,
     SessionLimits, Takeover, ranges,
 };
 
@@ -35,6 +35,7 @@ struct FileForm {
     limits: LimitsForm,
     hls: HlsConfig,
     record: RecordConfig,
+    api: ApiConfig,
     default: AppConfig,
     app: BTreeMap<String, AppForm>,
 }
@@ -104,6 +105,7 @@ impl From<&Config> for FileForm {
             },
             hls: engine.hls.clone(),
             record: engine.record.clone(),
+            api: engine.api.clone(),
             default: engine.app.clone(),
             app: apps.collect(),
         }
@@ -112,7 +114,7 @@ impl From<&Config> for FileForm {
 
 impl From<FileForm> for Config {
     fn from(form: FileForm) -> Self {
-        let FileForm { server, limits, hls, record, default, app } = form;
+        let FileForm { server, limits, hls, record, api, default, app } = form;
         let apps = app.into_iter().map(|(name, own)| {
             let join = own.join.unwrap_or(default.join);
             let takeover = own.takeover.unwrap_or(default.takeover);
@@ -129,6 +131,7 @@ impl From<FileForm> for Config {
             hub: limits.hub,
             hls,
             record,
+            api,
             app: default,
             apps,
         };

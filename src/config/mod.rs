@@ -3,6 +3,7 @@
 //! Owns: what the operator may set, in which range, and what holds where nothing is set. Does not know sockets, files
 //! or protocol: [`parse`] takes the text of a configuration file, not its name.
 
+mod api;
 mod file;
 mod hls;
 mod ranges;
@@ -15,6 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::api::ApiConfig;
 pub use self::file::{FileError, parse, to_toml};
 pub use self::hls::{HlsConfig, HlsFormat, HlsMode};
 pub(crate) use self::ranges::parse_number;
@@ -311,6 +313,8 @@ pub struct EngineConfig {
     pub hls: HlsConfig,
     /// Recordings.
     pub record: RecordConfig,
+    /// The API for operators.
+    pub api: ApiConfig,
     /// What holds for applications without a section of their own.
     pub app: AppConfig,
     /// Sections of single applications, by name.
@@ -336,6 +340,7 @@ impl Default for EngineConfig {
             hub: HubLimits::default(),
             hls: HlsConfig::default(),
             record: RecordConfig::default(),
+            api: ApiConfig::default(),
             app: AppConfig::default(),
             apps: BTreeMap::new(),
         }

@@ -14,16 +14,20 @@
 //! 5. Drain [`Engine::poll_effect`] to `None`.
 //! 6. [`Engine::handle_outcome`] of every command that the disk was given.
 
+mod api;
 mod burst;
 mod close;
 mod connection;
 mod deadlines;
 mod dirty;
 mod fanout;
+mod histogram;
 mod http;
 mod kept;
+mod metrics;
 mod outputs;
 mod queue;
+mod stats;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -44,13 +48,15 @@ use self::dirty::DirtyList;
 use self::fanout::{FanOut, from_hub_id, hub_id, lane};
 use self::http::HttpPeer;
 use self::outputs::Outputs;
+use self::stats::{Past, PlayedAs, Stats};
 use crate::config::{EngineConfig, HttpLimits, JoinMode};
 use crate::container::flv::tag;
 use crate::http::{self as http_room, HttpSession};
-use crate::hub::{Departure, Hub, IncomingFrame, PublisherId, SubscriberId};
+use crate::hub::{Departure, Hub, IncomingFrame, PublisherId, StreamId, SubscriberId};
 use crate::media::{FrameKind, FrameRole, TrackSet};
 use crate::output::disk;
 use crate::output::live::LiveForms;
+use crate::output::monitor::Declared;
 use crate::rtmp::amf0;
 use crate::rtmp::path::StreamPath;
 use crate::rtmp::server::{Event, ServerSession, SessionConfig, code};
@@ -97,6 +103,8 @@ pub enum Effect {
     Close(ConnectionId, CloseReason),
     /// Have the disk do this; what comes of it goes to [`Engine::handle_outcome`].
     Disk(disk::Command),
+    /// Read the configuration again, for this connection; what comes of it goes to [`Engine::handle_reloaded`].
+    Reload(ConnectionId),
 }
 
 /// What a session has to say.
@@ -128,6 +136,8 @@ pub struct Engine {
     deadlines: Deadlines,
     effects: VecDeque<Effect>,
     shutting_down: bool,
+    draining: bool,
+    stats: Stats,
 }
 
 impl Engine {
@@ -150,6 +160,8 @@ impl Engine {
             deadlines: Deadlines::default(),
             effects: VecDeque::new(),
             shutting_down: false,
+            draining: false,
+            stats: Stats::new(now),
             config: Arc::new(config),
         }
     }
@@ -170,11 +182,14 @@ impl Engine {
     /// # Errors
     /// The reason to close it at once.
     pub fn accept(&mut self, now: Instant, protocol: Protocol, peer: SocketAddr) -> Result<ConnectionId, CloseReason> {
-        if self.shutting_down {
-            return Err(CloseReason::ShuttingDown);
-        }
-        if self.connections.len() >= self.config.connections {
-            return Err(CloseReason::TooManyConnections);
+        let refused = if self.shutting_down || (self.draining && protocol == Protocol::Rtmp) {
+            Some(CloseReason::ShuttingDown)
+        } else {
+            (self.connections.len() >= self.config.connections).then_some(CloseReason::TooManyConnections)
+        };
+        if let Some(reason) = refused {
+            self.stats.count_close(&reason);
+            return Err(reason);
         }
         let session = match protocol {
             Protocol::Rtmp => {
@@ -185,7 +200,7 @@ impl Engine {
                 Session::Http(Box::new(HttpPeer::new(HttpSession::new(now, Arc::clone(&self.http_limits)))))
             }
         };
-        let id = ConnectionId(self.connections.insert(Connection::new(now, peer, session)));
+        let id = ConnectionId(self.connections.insert(Connection::new(now, peer, self.stats.next_serial(), session)));
         debug!("{peer}: connected");
         self.schedule(id);
         Ok(id)
@@ -195,6 +210,7 @@ impl Engine {
     pub fn handle_input(&mut self, now: Instant, id: ConnectionId, input: &[u8]) {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         connection.bytes_in += input.len() as u64;
+        self.stats.bytes_in += input.len() as u64;
         if connection.closing.is_some() {
             return;
         }
@@ -215,14 +231,20 @@ impl Engine {
         if let Some(connection) = self.connections.try_remove(id.0) {
             let reason = connection.closing.as_ref().map_or(&reason, |closing| &closing.reason);
             log_close(now, &connection, reason);
+            let unix_ms = self.unix_ms(now);
+            self.stats.closed(now, unix_ms, &connection, reason, self.config.api.sessions);
         }
     }
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.dirty.release(now, &mut self.connections);
+        let streams_end = self.hub.poll_timeout().is_some_and(|at| at <= now);
         let (hub, mut sink) = self.hub_and_sink(now);
         hub.handle_timeout(now, &mut sink);
+        if streams_end {
+            self.stats.retain_streams(|name| self.hub.find(name).is_some());
+        }
         self.outputs.handle_timeout(now);
         self.drain_outputs(now);
         while let Some((at, id)) = self.deadlines.pop_due(now) {
@@ -276,8 +298,11 @@ impl Engine {
 
     /// The kernel took `count` bytes. `true`: more waits.
     pub fn advance(&mut self, now: Instant, id: ConnectionId, count: usize) -> bool {
+        let now_ms = self.now_ms(now);
         let Some(connection) = self.connections.get_mut(id.0) else { return false };
-        connection.queue.advance(count);
+        let sent = connection.queue.advance(now_ms, count);
+        let stream = connection.attachments.first().map(|attachment| attachment.stream);
+        self.stats.written(now, stream, count, sent);
         connection.bytes_out += count as u64;
         connection.progress_at = now;
         let is_empty = connection.queue.is_empty();
@@ -327,6 +352,31 @@ impl Engine {
         self.drain_outputs(now);
     }
 
+    /// The driver's turn, which began at `began`, is over: everything that could be written was.
+    pub fn end_turn(&mut self, began: Instant, ended: Instant) {
+        self.stats.end_turn(began, ended);
+    }
+
+    /// So many bytes of memory the program takes.
+    pub fn set_memory_bytes(&mut self, bytes: u64) {
+        self.stats.memory_bytes = Some(bytes);
+    }
+
+    /// Where RTMP is listened for, for those who ask.
+    pub fn set_rtmp_port(&mut self, port: u16) {
+        self.stats.rtmp_port = Some(port);
+    }
+
+    /// Nobody new may publish or play over RTMP or watch a stream without end; those who do go on.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Whether the server was told to drain, and nobody publishes or plays any more.
+    pub fn is_drained(&self) -> bool {
+        self.draining && self.connections.iter().all(|(_, connection)| connection.attachments.is_empty())
+    }
+
     /// Ends every session in its proper way. New connections are refused from now on.
     pub fn shut_down(&mut self, now: Instant) {
         self.shutting_down = true;
@@ -352,6 +402,11 @@ impl Engine {
     /// Whether `id` publishes or plays: the exchange of commands, where each waits for the last, is over.
     pub fn is_settled(&self, id: ConnectionId) -> bool {
         self.connections.get(id.0).is_none_or(|connection| !connection.attachments.is_empty())
+    }
+
+    /// Number of streams that somebody publishes.
+    fn published_count(&self) -> usize {
+        self.hub.streams().filter(|(id, _)| self.hub.publisher(*id).is_some()).count()
     }
 
     /// Number of connections.
@@ -400,6 +455,7 @@ impl Engine {
             usual: None,
             live: &mut self.live,
             outputs: &mut self.outputs,
+            dropped: 0,
             heads: BytesMut::new(),
         };
         (&mut self.hub, sink)
@@ -497,7 +553,9 @@ impl Engine {
             Event::Data { stream_id, timestamp, payload, is_metadata } => {
                 if is_metadata && let Some(attachment) = self.attachment(id, stream_id) {
                     let publisher = PublisherId(hub_id(id, stream_id));
-                    self.hub.set_frame_rate(attachment.stream, publisher, frame_rate(&payload));
+                    let declared = declared(&payload);
+                    self.hub.set_frame_rate(attachment.stream, publisher, declared.frame_rate);
+                    self.stats.set_declared(attachment.stream, declared);
                 }
                 let role = if is_metadata { FrameRole::Metadata } else { FrameRole::Passing };
                 let (kind, tracks) = (FrameKind::Data, TrackSet::DEFAULT);
@@ -522,10 +580,19 @@ impl Engine {
 
     fn frame(&mut self, now: Instant, id: ConnectionId, message_stream: u32, frame: IncomingFrame) {
         let Some(attachment) = self.attachment(id, message_stream) else { return };
-        self.latest_burst.forget(attachment.stream);
+        let stream = attachment.stream;
+        self.latest_burst.forget(stream);
+        let is_due = self.stats.message(now, stream, &frame);
         let (hub, mut sink) = self.hub_and_sink(now);
-        sink.begin_frame(attachment.stream);
-        hub.frame(now, attachment.stream, PublisherId(hub_id(id, message_stream)), frame, &mut sink);
+        sink.begin_frame(stream);
+        hub.frame(now, stream, PublisherId(hub_id(id, message_stream)), frame, &mut sink);
+        let dropped = sink.dropped;
+        if dropped > 0 {
+            self.stats.dropped(stream, dropped);
+        }
+        if is_due {
+            self.stats.check(now, stream, self.hub.anomalies(stream));
+        }
         self.drain_outputs(now);
     }
 
@@ -543,6 +610,7 @@ impl Engine {
                 if let Some(session) = connection.rtmp() {
                     session.accept_publish(message_stream);
                 }
+                self.stats.publisher_began(now, grant.stream, &name);
                 let how = if grant.resumed { "publishes again" } else { "publishes" };
                 info!("{peer}: {how} {name}");
                 if let Some(evicted) = grant.evicted {
@@ -562,6 +630,9 @@ impl Engine {
     /// A publisher that lost its stream to a new one has to go.
     fn evict(&mut self, now: Instant, publisher: PublisherId) {
         let (id, message_stream) = from_hub_id(publisher.0);
+        if let Some(attachment) = self.attachment(id, message_stream) {
+            self.note_past(id, attachment);
+        }
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         connection.detach(message_stream);
         let reason = CloseReason::TakenOver;
@@ -595,6 +666,7 @@ impl Engine {
         if let Some(session) = connection.rtmp() {
             session.accept_play(message_stream);
         }
+        self.stats.player_began(stream, &name, PlayedAs::Rtmp);
         let waits = if self.hub.is_published(&name) { "plays" } else { "waits for" };
         info!("{peer}: {waits} {name}");
         self.take_answers(now, id);
@@ -650,6 +722,7 @@ impl Engine {
             return;
         };
         let number = hub_id(id, message_stream);
+        self.note_past(id, attachment);
         match attachment.role {
             Role::Publisher => {
                 self.latest_burst.forget(attachment.stream);
@@ -661,11 +734,33 @@ impl Engine {
             }
             Role::Subscriber { .. } => {
                 self.hub.unsubscribe(attachment.stream, SubscriberId(number));
-                self.leave_http(id, attachment.stream);
+                let played_as = self.leave_http(id, attachment.stream).map_or(PlayedAs::Rtmp, PlayedAs::Http);
+                self.stats.player_ended(attachment.stream, played_as);
                 if let Some(connection) = self.connections.get_mut(id.0) {
                     // It wants them no more; a peer that plays again and again gets no heap of them.
                     connection.queue.drop_waiting(Some(lane(message_stream)));
                 }
+            }
+        }
+        self.forget_if_gone(attachment.stream);
+    }
+
+    /// What is counted of a stream goes with it.
+    pub(super) fn forget_if_gone(&mut self, stream: StreamId) {
+        if self.hub.name(stream).is_empty() {
+            self.stats.forget_stream(stream);
+        }
+    }
+
+    /// Keeps what a connection was for the list of sessions.
+    fn note_past(&mut self, id: ConnectionId, attachment: Attachment) {
+        let role = attachment.role.name();
+        let stream = self.hub.name(attachment.stream);
+        if let Some(connection) = self.connections.get_mut(id.0) {
+            let protocol = connection.protocol_name();
+            let is_known = connection.past.as_ref().is_some_and(|past| past.role == role && past.stream == stream);
+            if !is_known {
+                connection.past = Some(Box::new(Past { protocol, role, stream: stream.to_owned() }));
             }
         }
     }
@@ -682,7 +777,7 @@ impl Engine {
     /// Ends a connection: it leaves the hub at once, what waits for it is still sent.
     pub(super) fn close(&mut self, now: Instant, id: ConnectionId, reason: CloseReason) {
         let departure = match reason {
-            CloseReason::ShuttingDown => Departure::Clean,
+            CloseReason::ShuttingDown | CloseReason::Operator => Departure::Clean,
             _ => Departure::Lost,
         };
         self.detach_all(now, id, departure);
@@ -732,6 +827,8 @@ impl Engine {
             && let Some(closing) = &connection.closing
         {
             log_close(now, &connection, &closing.reason);
+            let unix_ms = self.unix_ms(now);
+            self.stats.closed(now, unix_ms, &connection, &closing.reason, self.config.api.sessions);
             self.effects.push_back(Effect::Close(id, closing.reason.clone()));
         }
     }
@@ -754,10 +851,19 @@ fn join_mode(path: &StreamPath, default: JoinMode) -> JoinMode {
     }
 }
 
-/// `framerate` of an `onMetaData`.
-fn frame_rate(metadata: &[u8]) -> Option<f64> {
+/// What an `onMetaData` says of rates.
+fn declared(metadata: &[u8]) -> Declared {
     let values = amf0::read_values(metadata);
-    values.get(1)?.member("framerate")?.as_number().filter(|rate| rate.is_finite() && *rate > 0.0)
+    let number = |name| {
+        let number = values.get(1)?.member(name)?.as_number();
+        number.filter(|number| number.is_finite() && *number > 0.0)
+    };
+    let bits = |name| number(name).map(|kbps: f64| (kbps * 1000.0) as u64);
+    Declared {
+        frame_rate: number("framerate"),
+        video_bps: bits("videodatarate"),
+        audio_bps: bits("audiodatarate"),
+    }
 }
 
 fn incoming(kind: FrameKind, info: &tag::TagInfo, timestamp: u32, payload: Bytes) -> IncomingFrame {

@@ -117,3 +117,11 @@ pub(super) fn lock_file(file: BorrowedFd<'_>) -> bool {
     // SAFETY: the descriptor is borrowed and open; the call reads no memory of ours.
     unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) == 0 }
 }
+
+/// Bytes of memory that the program takes now; `None` where the system does not say so in a file.
+pub(super) fn resident_memory() -> Option<u64> {
+    let pages: u64 = std::fs::read_to_string("/proc/self/statm").ok()?.split_whitespace().nth(1)?.parse().ok()?;
+    // SAFETY: the call takes a number and reads no memory of ours.
+    let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    Some(pages * u64::try_from(page_bytes).ok()?)
+}
