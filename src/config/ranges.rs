@@ -74,6 +74,12 @@ const RANGES: &[Range] = &[
     range("limits.hub.cache.headers", 3..=1_024, |c| c.engine.hub.cache.headers as u64),
     range("limits.hub.cache.header_bytes", 4 * KIB..=GIB, |c| c.engine.hub.cache.header_bytes as u64),
     range("limits.hub.cache.video_absent_ms", 100..=HOUR_MS, |c| c.engine.hub.cache.video_absent_ms),
+    range("limits.access.connections_per_ip", 0..=10_000_000, |c| c.engine.access.connections_per_ip as u64),
+    range("limits.access.publishes_per_second_per_ip", 0..=1_000_000, |c| {
+        c.engine.access.publishes_per_second_per_ip.into()
+    }),
+    range("limits.access.publishes_per_second", 0..=1_000_000, |c| c.engine.access.publishes_per_second.into()),
+    range("limits.access.stream_bytes_per_second", 0..=100 * GIB, |c| c.engine.access.stream_bytes_per_second),
 ];
 
 /// The first may not be larger than the second; why.
