@@ -65,7 +65,8 @@ pub(super) fn bash() -> String {
 
 pub(super) fn zsh() -> String {
     let mut text = String::from(
-        "#compdef rtmpd\n# Completion of rtmpd for zsh. Made by `rtmpd --generate zsh`; do not edit.\n\n_arguments -s -S",
+        "#compdef rtmpd\n# Completion of rtmpd for zsh. Made by `rtmpd --generate zsh`; do not edit.\n\n\
+         _arguments -s -S",
     );
     for flag in FLAGS {
         let value = flag.value.unwrap_or_default().to_lowercase();

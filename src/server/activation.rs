@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn the_environment_tells_how_many_and_their_names() {
-        let cases: [(bool, Option<&str>, Option<&str>, &[&str]); 7] = [
+        type Case = (bool, Option<&'static str>, Option<&'static str>, &'static [&'static str]);
+        let cases: [Case; 7] = [
             (true, None, None, &[]),
             (true, Some("0"), Some(""), &[]),
             (true, Some("2"), None, &["unknown", "unknown"]),

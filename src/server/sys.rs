@@ -1,6 +1,7 @@
 //! Every call that differs between platforms, and all `unsafe` of this crate.
 //!
-//! Owns: socket options that `mio` does not have, descriptors from outside, and the limit on them. Does not know what they are for.
+//! Owns: socket options that `mio` does not have, inherited descriptors, and the limit on descriptors. Does not know
+//! what they are for.
 #![allow(unsafe_code, reason = "socket options and limits that no safe wrapper in use offers")]
 
 use std::io;
