@@ -3,6 +3,7 @@
 //! Owns: what the operator may set, in which range, and what holds where nothing is set. Does not know sockets, files
 //! or protocol: [`parse`] takes the text of a configuration file, not its name.
 
+mod access;
 mod file;
 mod hls;
 mod ranges;
@@ -15,6 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::access::{AccessLimits, AccessRules, Network, NetworkError, SigningSecret, StreamKey};
 pub use self::file::{FileError, parse, to_toml};
 pub use self::hls::{HlsConfig, HlsFormat, HlsMode};
 pub(crate) use self::ranges::parse_number;
@@ -288,6 +290,10 @@ pub struct AppConfig {
     pub join: JoinMode,
     /// What happens to a second publisher.
     pub takeover: Takeover,
+    /// Who may publish.
+    pub publish: AccessRules,
+    /// Who may play.
+    pub play: AccessRules,
 }
 
 /// All that the engine needs to know.
@@ -311,6 +317,8 @@ pub struct EngineConfig {
     pub hls: HlsConfig,
     /// Recordings.
     pub record: RecordConfig,
+    /// Limits of each address.
+    pub access: AccessLimits,
     /// What holds for applications without a section of their own.
     pub app: AppConfig,
     /// Sections of single applications, by name.
@@ -336,6 +344,7 @@ impl Default for EngineConfig {
             hub: HubLimits::default(),
             hls: HlsConfig::default(),
             record: RecordConfig::default(),
+            access: AccessLimits::default(),
             app: AppConfig::default(),
             apps: BTreeMap::new(),
         }
