@@ -10,13 +10,14 @@
 //! 3. [`container`]: what stands at the head of a frame's bytes.
 //! 4. [`rtmp`]: the RTMP specification, without I/O.
 //! 5. [`hub`]: who publishes, who subscribes, who gets which frame.
-//! 6. [`access`]: who may publish and play.
+//! 6. [`access`]: who may publish and play; [`callback`]: asking and telling other programs.
 //! 7. [`engine`]: sessions and hub joined: the whole server without I/O.
 //! 8. [`server`]: the only room with sockets and a clock.
 //!
 //! A room may use only rooms above it in this list, and [`config`], which holds every default and limit.
 
 pub mod access;
+pub mod callback;
 pub mod cli;
 pub mod config;
 pub mod container;

@@ -15,7 +15,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::access::{AccessForm, expected_secret};
 use super::{
-    AccessLimits, AppConfig, Config, EngineConfig, HubLimits, JoinMode, QueueLimits, SessionLimits, Takeover, ranges,
+    AccessLimits, AppConfig, CallbackConfig, Config, EngineConfig, HubLimits, JoinMode, QueueLimits, SessionLimits,
+    Takeover, ranges,
 };
 
 /// What is wrong with a configuration file, and in which line.
@@ -33,6 +34,7 @@ pub struct FileError {
 struct FileForm {
     server: ServerForm,
     limits: LimitsForm,
+    callbacks: CallbackConfig,
     default: AppConfig,
     app: BTreeMap<String, AppForm>,
 }
@@ -112,6 +114,7 @@ impl From<&Config> for FileForm {
                 hub: engine.hub.clone(),
                 access: engine.access,
             },
+            callbacks: engine.callbacks.clone(),
             default: engine.app.clone(),
             app: apps.collect(),
         }
@@ -120,7 +123,7 @@ impl From<&Config> for FileForm {
 
 impl From<FileForm> for Config {
     fn from(form: FileForm) -> Self {
-        let FileForm { server, limits, default, app } = form;
+        let FileForm { server, limits, callbacks, default, app } = form;
         let apps = app.into_iter().map(|(name, own)| (name, own.over(&default))).collect();
         let engine = EngineConfig {
             chunk_size: server.chunk_size,
@@ -129,6 +132,7 @@ impl From<FileForm> for Config {
             queue: limits.queue,
             hub: limits.hub,
             access: limits.access,
+            callbacks,
             app: default,
             apps,
         };

@@ -113,7 +113,10 @@ fn a_number_that_may_not_exceed_another_is_refused_where_it_is_set() {
 fn mistakes_are_told_with_line_and_key() {
     let cases = [
         ("[server]\nprot = 1\n", "2: server.prot: unknown field `prot`, expected one of `bind`, `port`, `chunk_size`"),
-        ("\n[serve]\n", "2: serve: unknown field `serve`, expected one of `server`, `limits`, `default`, `app`"),
+        (
+            "\n[serve]\n",
+            "2: serve: unknown field `serve`, expected one of `server`, `limits`, `callbacks`, `default`, `app`",
+        ),
         ("[server]\nbind = 'localhost'\n", "2: server.bind: invalid IP address syntax"),
         ("[default]\njoin = 'now'", "2: default.join: unknown variant `now`, expected one of `edge`, `gop`, `key`"),
         (
