@@ -15,8 +15,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::access::{AccessForm, expected_secret};
 use super::{
-    AccessLimits, AppConfig, Config, EngineConfig, HlsConfig, HttpLimits, HttpPort, HubLimits, JoinMode, QueueLimits,
-    RecordConfig, SessionLimits, Takeover, ranges,
+    AccessLimits, AppConfig, CallbackConfig, Config, EngineConfig, HlsConfig, HttpLimits, HttpPort, HubLimits,
+    JoinMode, QueueLimits, RecordConfig, SessionLimits, Takeover, ranges,
 };
 
 /// What is wrong with a configuration file, and in which line.
@@ -36,6 +36,7 @@ struct FileForm {
     limits: LimitsForm,
     hls: HlsConfig,
     record: RecordConfig,
+    callbacks: CallbackConfig,
     default: AppConfig,
     app: BTreeMap<String, AppForm>,
 }
@@ -128,6 +129,7 @@ impl From<&Config> for FileForm {
             },
             hls: engine.hls.clone(),
             record: engine.record.clone(),
+            callbacks: engine.callbacks.clone(),
             default: engine.app.clone(),
             app: apps.collect(),
         }
@@ -136,7 +138,7 @@ impl From<&Config> for FileForm {
 
 impl From<FileForm> for Config {
     fn from(form: FileForm) -> Self {
-        let FileForm { server, limits, hls, record, default, app } = form;
+        let FileForm { server, limits, hls, record, callbacks, default, app } = form;
         let apps = app.into_iter().map(|(name, own)| (name, own.over(&default))).collect();
         let engine = EngineConfig {
             chunk_size: server.chunk_size,
@@ -149,6 +151,7 @@ impl From<FileForm> for Config {
             hls,
             record,
             access: limits.access,
+            callbacks,
             app: default,
             apps,
         };

@@ -4,6 +4,7 @@
 //! or protocol: [`parse`] takes the text of a configuration file, not its name.
 
 mod access;
+mod callbacks;
 mod file;
 mod hls;
 mod ranges;
@@ -17,6 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 pub use self::access::{AccessLimits, AccessRules, Network, NetworkError, SigningSecret, StreamKey};
+pub use self::callbacks::{CallbackConfig, CallbackFormat, CallbackUrl, CallbackUrlError};
 pub use self::file::{FileError, parse, to_toml};
 pub use self::hls::{HlsConfig, HlsFormat, HlsMode};
 pub(crate) use self::ranges::parse_number;
@@ -319,6 +321,8 @@ pub struct EngineConfig {
     pub record: RecordConfig,
     /// Limits of each address.
     pub access: AccessLimits,
+    /// Programs that are asked and told.
+    pub callbacks: CallbackConfig,
     /// What holds for applications without a section of their own.
     pub app: AppConfig,
     /// Sections of single applications, by name.
@@ -345,6 +349,7 @@ impl Default for EngineConfig {
             hls: HlsConfig::default(),
             record: RecordConfig::default(),
             access: AccessLimits::default(),
+            callbacks: CallbackConfig::default(),
             app: AppConfig::default(),
             apps: BTreeMap::new(),
         }
