@@ -408,7 +408,7 @@ fn paths_after(code: &str, offset: usize) -> Vec<(usize, &str)> {
 
 fn read_tree() -> Vec<Source> {
     let mut paths = Vec::new();
-    for folder in ["src", "tests", "benches", "examples"] {
+    for folder in ["src", "tests", "benches", "examples", "fuzz/src", "fuzz/fuzz_targets"] {
         collect(folder, &mut paths);
     }
     paths.sort();

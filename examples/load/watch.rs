@@ -52,7 +52,7 @@ pub fn run(options: &Options) -> io::Result<Report> {
     Ok(report)
 }
 
-/// Brings all publishers up.
+/// Brings all publishers up, then lets them begin to send.
 pub fn publish(world: &mut World, options: &Options) -> io::Result<()> {
     for stream in 0..options.streams {
         world.add_publisher()?;
@@ -65,6 +65,7 @@ pub fn publish(world: &mut World, options: &Options) -> io::Result<()> {
             }
         }
     }
+    world.begin_schedules();
     Ok(())
 }
 

@@ -21,6 +21,9 @@ const EVENTS_PER_TURN: usize = 4096;
 const SCRATCH_BYTES: usize = 256 * 1024;
 /// A publisher that may send at any time sends so many messages in one write.
 const MESSAGES_PER_WRITE: u64 = 64;
+/// So many frames at their time, then what has arrived is read: where the program cannot keep its pace, nobody waits
+/// for ever.
+const FRAMES_PER_TURN: usize = 256;
 /// Sent after this late, a frame says that the program cannot keep its own pace.
 const LATE: Duration = Duration::from_millis(20);
 /// Without an answer for so long, a full window is not waited for.
@@ -79,7 +82,7 @@ impl World {
             begins: Vec::new(),
             clip,
             tracks: Tracks::Both,
-            pace: Pace::Schedule,
+            pace: Pace::Silent,
             sent_at: Instant::now(),
             meter: Meter::new(),
             lost: 0,
@@ -272,14 +275,7 @@ impl World {
             result = publisher.read(&mut self.scratch);
         }
         match result {
-            Ok(true) => {
-                let now = Instant::now() + phase(index);
-                if let Some(begin) = self.begins.get_mut(index) {
-                    *begin = now;
-                }
-                self.due.push(Reverse((now, index)));
-            }
-            Ok(false) => {}
+            Ok(_) => {}
             Err(error) => {
                 *slot = None;
                 self.lost += 1;
@@ -288,9 +284,20 @@ impl World {
         }
     }
 
+    /// The schedules of all publishers begin.
+    pub fn begin_schedules(&mut self) {
+        let now = Instant::now();
+        for (index, begin) in self.begins.iter_mut().enumerate() {
+            *begin = now + phase(index);
+            self.due.push(Reverse((*begin, index)));
+        }
+        self.pace = Pace::Schedule;
+    }
+
     fn send_due(&mut self) {
         let now = Instant::now();
-        while let Some(&Reverse((at, index))) = self.due.peek().filter(|due| due.0.0 <= now) {
+        for _ in 0..FRAMES_PER_TURN {
+            let Some(&Reverse((at, index))) = self.due.peek().filter(|due| due.0.0 <= now) else { return };
             self.due.pop();
             self.late += u64::from(now - at > LATE);
             let Some(Some(publisher)) = self.publishers.get_mut(index) else { continue };

@@ -4,7 +4,7 @@
 //! Owns: the byte stream format of H.264 and HEVC (Annex B of both), ADTS for AAC, and which track of a stream is the
 //! default one. Does not know packets or time.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::flv::unit::{Unit, units};
 use crate::media::codec::nal::{NalUnits, put_annex_b};
@@ -21,6 +21,10 @@ pub(super) fn default_unit(frame: &Frame, chosen: Option<u8>, wanted: fn(CodecId
     }
 }
 
+/// Most bytes of all parameter sets together. They come again with each key frame: a header of megabytes and key frames
+/// of a few bytes would be written as many times what arrived. Real ones have some hundred bytes.
+const MAX_PARAMETER_SET_BYTES: usize = 8 * 1024;
+
 /// Sequence header of a codec made of NAL units.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NalHeader {
@@ -29,13 +33,14 @@ pub(super) enum NalHeader {
 }
 
 impl NalHeader {
-    /// `None`: damaged, or of another codec.
+    /// `None`: damaged, of another codec, or with parameter sets of more than [`MAX_PARAMETER_SET_BYTES`].
     pub(super) fn decode(unit: &Unit) -> Option<NalHeader> {
-        match unit.codec {
+        let header = match unit.codec {
             CodecId::Avc => avc::Record::decode(&unit.data).ok().map(NalHeader::Avc),
             CodecId::Hevc => hevc::Record::decode(&unit.data).ok().map(NalHeader::Hevc),
             _ => None,
-        }
+        };
+        header.filter(|header| header.parameter_sets().map(Bytes::len).sum::<usize>() <= MAX_PARAMETER_SET_BYTES)
     }
 
     pub(super) const fn codec(&self) -> CodecId {
@@ -95,14 +100,17 @@ impl NalHeader {
         }
     }
 
-    fn put_parameter_sets(&self, out: &mut BytesMut) {
+    /// In the order in which they have to come.
+    fn parameter_sets(&self) -> impl Iterator<Item = &Bytes> {
         let (vps, sps, pps) = match self {
             NalHeader::Avc(record) => (&[][..], &record.sps, &record.pps),
             NalHeader::Hevc(record) => (&record.vps[..], &record.sps, &record.pps),
         };
-        for set in vps.iter().chain(sps).chain(pps) {
-            put_annex_b(out, set);
-        }
+        vps.iter().chain(sps).chain(pps)
+    }
+
+    fn put_parameter_sets(&self, out: &mut BytesMut) {
+        self.parameter_sets().for_each(|set| put_annex_b(out, set));
     }
 }
 
@@ -194,7 +202,7 @@ mod tests {
             tracks: info.tracks,
             timestamp_ms: 0,
             composition_ms: info.composition_ms,
-            payload: bytes::Bytes::from_static(payload),
+            payload: Bytes::from_static(payload),
         }
     }
 
@@ -232,6 +240,21 @@ mod tests {
         writer.push(&frame(FrameKind::Video, b"\x17\x01\0\0\0\0\x02\x67\x09\0\x01\x65"), &mut out);
         let expected = b"\0\0\0\x01\x09\xf0\0\0\0\x01\x67\x01\0\0\0\x01\x68\x02\0\0\0\x01\x67\x09\0\0\0\x01\x65";
         assert_eq!(out[..], expected[..]);
+    }
+
+    #[test]
+    fn a_header_that_would_make_each_key_frame_huge_is_none() {
+        let key = frame(FrameKind::Video, b"\x17\x01\0\0\0\0\x01\x65");
+        // Two sequence parameter sets, and a picture parameter set of two bytes.
+        for (len, is_taken) in [(MAX_PARAMETER_SET_BYTES / 2 - 1, true), (MAX_PARAMETER_SET_BYTES / 2, false)] {
+            let set = [&u16::try_from(len).unwrap().to_be_bytes()[..], &vec![0x67; len]].concat();
+            let payload = [b"\x17\0\0\0\0\x01\x64\0\x0c\xfd\xe2", &set[..], &set, b"\x01\0\x02\x68\x02"].concat();
+            let header = frame(FrameKind::Video, payload.leak());
+            let (mut writer, mut out) = (AnnexB::new(), BytesMut::new());
+            writer.push(&header, &mut out);
+            writer.push(&key, &mut out);
+            assert_eq!(writer.codec().is_some(), is_taken, "{len}");
+        }
     }
 
     #[test]

@@ -180,7 +180,9 @@ impl Sink for FanOut<'_> {
 
     fn began(&mut self, subscriber: SubscriberId) {
         if let Some(output) = outputs::from_hub_id(subscriber) {
-            return self.outputs.began(self.now, output);
+            // It is told with the publisher.
+            let _ = output;
+            return;
         }
         let (id, message_stream) = from_hub_id(subscriber.0);
         let Some(connection) = self.connections.get_mut(id.0) else { return };

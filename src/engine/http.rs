@@ -9,6 +9,7 @@ use log::info;
 
 use super::connection::{Attachment, Role, Session};
 use super::fanout::{HTTP_LANE, hub_id, lane};
+use super::outputs::OutputId;
 use super::queue::{Class, SendQueue};
 use super::{CloseReason, ConnectionId, Engine, hub_name, join_mode};
 use crate::config::JoinMode;
@@ -28,6 +29,8 @@ pub(super) struct HttpPeer {
     pub(super) is_over: bool,
     /// A request for a stream that is not there yet.
     waiting: Option<Box<Waiting>>,
+    /// It asked for a part of HLS that is not there yet.
+    pub(super) waits_for: Option<OutputId>,
 }
 
 /// How a player over HTTP watches.
@@ -47,7 +50,7 @@ struct Waiting {
 
 impl HttpPeer {
     pub(super) fn new(session: HttpSession) -> Self {
-        HttpPeer { session, viewing: None, is_over: false, waiting: None }
+        HttpPeer { session, viewing: None, is_over: false, waiting: None, waits_for: None }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -79,6 +82,8 @@ enum Target {
     Front,
     /// A stream without end.
     Live { path: StreamPath, form: Form },
+    /// A playlist, or what stands `below` the stream in its URL.
+    Hls { path: StreamPath, below: String },
     /// Nothing.
     Nothing,
 }
@@ -95,13 +100,31 @@ impl Target {
             "flv" => Form::Flv,
             "ts" => Form::Ts,
             "mp4" => Form::Mp4,
+            "m3u8" => {
+                let path = resolve(name, &request.query);
+                return path.map_or(Target::Nothing, |path| Target::Hls { path, below: String::new() });
+            }
             _ => return Target::Nothing,
         };
-        match StreamPath::resolve(None, "", &format!("{name}?{}", request.query)) {
-            Ok(path) => Target::Live { path, form },
-            Err(_) => Target::Nothing,
+        resolve(name, &request.query).map_or(Target::Nothing, |path| Target::Live { path, form })
+    }
+
+    /// The same path as one of the files of HLS: `/APP/STREAM/FILE`.
+    fn hls_file(request: &Request) -> Option<Target> {
+        let (name, file) = request.raw_path.rsplit_once('/')?;
+        Some(Target::Hls { path: resolve(name, &request.query)?, below: file.to_owned() })
+    }
+
+    fn path(&self) -> Option<&StreamPath> {
+        match self {
+            Target::Live { path, .. } | Target::Hls { path, .. } => Some(path),
+            Target::Health | Target::Front | Target::Nothing => None,
         }
     }
+}
+
+fn resolve(name: &str, query: &str) -> Option<StreamPath> {
+    StreamPath::resolve(None, "", &format!("{name}?{query}")).ok()
 }
 
 /// Longest wait for a stream that a request may ask for (`?wait=`), in seconds.
@@ -130,14 +153,26 @@ impl Engine {
             }
             _ => return self.respond(now, id, Response::method_not_allowed(METHODS).with_cors()),
         }
+        // The files of HLS stand below a stream, where another stream could be as well.
+        if let Some(Target::Hls { path, below }) = Target::hls_file(&request)
+            && self.has_hls(&hub_name(&path))
+        {
+            return self.serve_hls(now, id, &request, &path, &below);
+        }
         match target {
             Target::Front => self.respond(now, id, Response::new(200, TEXT, FRONT)),
             Target::Health => self.respond(now, id, Response::new(200, TEXT, "ok\n")),
             Target::Nothing => self.respond(now, id, Response::text(404, "there is nothing here").with_cors()),
-            Target::Live { ref path, form } => {
+            Target::Live { ref path, .. } | Target::Hls { ref path, .. } => {
                 let name = hub_name(path);
-                if self.hub.is_published(&name) {
-                    return self.watch(now, id, &request, path, form);
+                match &target {
+                    Target::Live { form, .. } if self.hub.is_published(&name) => {
+                        return self.watch(now, id, &request, path, *form);
+                    }
+                    Target::Hls { below, .. } if self.has_hls(&name) => {
+                        return self.serve_hls(now, id, &request, path, below);
+                    }
+                    _ => {}
                 }
                 let wait_s = request.query_value("wait").and_then(|value| value.parse::<u64>().ok());
                 match wait_s.filter(|&seconds| seconds > 0) {
@@ -177,11 +212,8 @@ impl Engine {
         for id in self.waiting_for.remove(name).unwrap_or_default() {
             let Some(peer) = self.connections.get_mut(id.0).and_then(|connection| connection.http()) else { continue };
             // Another connection may have this id by now; then it waits for nothing, or for something else.
-            let is_meant = |waiting: &Box<Waiting>| match &waiting.target {
-                Target::Live { path, .. } => hub_name(path) == name,
-                Target::Health | Target::Front | Target::Nothing => false,
-            };
-            if peer.waiting.as_ref().is_some_and(is_meant)
+            let waits_for = peer.waiting.as_ref().and_then(|waiting| waiting.target.path());
+            if waits_for.is_some_and(|path| hub_name(path) == name)
                 && let Some(waiting) = peer.waiting.take()
             {
                 self.handle_request(now, id, waiting.request);
@@ -204,9 +236,9 @@ impl Engine {
         }
         if peer.waiting.as_ref().is_some_and(|waiting| waiting.until <= now)
             && let Some(waiting) = peer.waiting.take()
-            && let Target::Live { path, .. } = waiting.target
+            && let Some(path) = waiting.target.path()
         {
-            let name = hub_name(&path);
+            let name = hub_name(path);
             if let Some(ids) = self.waiting_for.get_mut(&name) {
                 ids.retain(|other| *other != id);
                 if ids.is_empty() {

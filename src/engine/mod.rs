@@ -12,6 +12,7 @@
 //!    until nothing is left or the kernel takes no more: [`Engine::set_blocked`]; once it is writable again,
 //!    [`Engine::handle_writable`].
 //! 5. Drain [`Engine::poll_effect`] to `None`.
+//! 6. [`Engine::handle_outcome`] of every command that the disk was given.
 
 mod burst;
 mod close;
@@ -20,6 +21,7 @@ mod deadlines;
 mod dirty;
 mod fanout;
 mod http;
+mod kept;
 mod outputs;
 mod queue;
 
@@ -47,6 +49,7 @@ use crate::container::flv::tag;
 use crate::http::{self as http_room, HttpSession};
 use crate::hub::{Departure, Hub, IncomingFrame, PublisherId, SubscriberId};
 use crate::media::{FrameKind, FrameRole, TrackSet};
+use crate::output::disk;
 use crate::output::live::LiveForms;
 use crate::rtmp::amf0;
 use crate::rtmp::path::StreamPath;
@@ -92,6 +95,8 @@ pub enum Effect {
     ShutdownWrite(ConnectionId),
     /// Close the socket. The id is free from now on.
     Close(ConnectionId, CloseReason),
+    /// Have the disk do this; what comes of it goes to [`Engine::handle_outcome`].
+    Disk(disk::Command),
 }
 
 /// What a session has to say.
@@ -107,6 +112,8 @@ pub struct Engine {
     session_config: Arc<SessionConfig>,
     http_limits: Arc<HttpLimits>,
     epoch: Instant,
+    /// A moment on the wall clock, in milliseconds since 1970-01-01 UTC.
+    wall_clock: (Instant, u64),
     /// State of the generator that gives each handshake its filler bytes.
     random: u64,
     hub: Hub,
@@ -131,6 +138,7 @@ impl Engine {
             session_config: Arc::new(session_config),
             http_limits: Arc::new(config.http.clone()),
             epoch: now,
+            wall_clock: (now, 0),
             random: random_seed,
             hub: Hub::new(config.hub.clone()),
             live: LiveForms::default(),
@@ -146,6 +154,17 @@ impl Engine {
         }
     }
 
+    /// The wall clock shows `unix_ms` (milliseconds since 1970-01-01 UTC) at `now`. To be told at the beginning, and
+    /// again from time to time: it may be set.
+    pub fn set_wall_clock(&mut self, now: Instant, unix_ms: u64) {
+        self.wall_clock = (now, unix_ms);
+    }
+
+    fn unix_ms(&self, now: Instant) -> u64 {
+        let (at, unix_ms) = self.wall_clock;
+        unix_ms.saturating_add(now.saturating_duration_since(at).as_millis() as u64)
+    }
+
     /// Takes a new connection.
     ///
     /// # Errors
@@ -159,8 +178,7 @@ impl Engine {
         }
         let session = match protocol {
             Protocol::Rtmp => {
-                self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-                let session = ServerSession::new(now, Arc::clone(&self.session_config), self.random);
+                let session = ServerSession::new(now, Arc::clone(&self.session_config), self.next_random());
                 Session::Rtmp(Box::new(session))
             }
             Protocol::Http => {
@@ -205,6 +223,8 @@ impl Engine {
         self.dirty.release(now, &mut self.connections);
         let (hub, mut sink) = self.hub_and_sink(now);
         hub.handle_timeout(now, &mut sink);
+        self.outputs.handle_timeout(now);
+        self.drain_outputs(now);
         while let Some((at, id)) = self.deadlines.pop_due(now) {
             let Some(connection) = self.connections.get_mut(id.0) else { continue };
             // An entry that a later one replaced, or of an earlier connection with this id.
@@ -219,7 +239,8 @@ impl Engine {
 
     /// When [`Engine::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let deadlines = [self.hub.poll_timeout(), self.deadlines.next(), self.dirty.held_until()];
+        let outputs = self.outputs.poll_timeout();
+        let deadlines = [self.hub.poll_timeout(), self.deadlines.next(), self.dirty.held_until(), outputs];
         deadlines.into_iter().flatten().min()
     }
 
@@ -297,7 +318,13 @@ impl Engine {
 
     /// Next thing to do.
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+        self.effects.pop_front().or_else(|| self.outputs.poll_command().map(Effect::Disk))
+    }
+
+    /// The disk did a command, or could not.
+    pub fn handle_outcome(&mut self, now: Instant, outcome: &disk::Outcome) {
+        self.outputs.handle_outcome(outcome);
+        self.drain_outputs(now);
     }
 
     /// Ends every session in its proper way. New connections are refused from now on.
@@ -313,11 +340,13 @@ impl Engine {
             }
             self.close(now, id, CloseReason::ShuttingDown);
         }
+        self.outputs.stop_all_recordings(now);
+        self.drain_outputs(now);
     }
 
-    /// Whether nobody is connected.
+    /// Whether nobody is connected and no recording is being finished.
     pub fn is_empty(&self) -> bool {
-        self.connections.is_empty()
+        self.connections.is_empty() && !self.outputs.is_writing()
     }
 
     /// Whether `id` publishes or plays: the exchange of commands, where each waits for the last, is over.
@@ -343,6 +372,14 @@ impl Engine {
     /// Messages that were dropped because `id` was too slow.
     pub fn dropped_messages(&self, id: ConnectionId) -> u64 {
         self.connections.get(id.0).map_or(0, |connection| connection.dropped)
+    }
+
+    fn next_random(&mut self) -> u64 {
+        // SplitMix64: good enough for what nobody has to guess wrong.
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
     }
 
     fn now_ms(&self, now: Instant) -> u32 {
@@ -489,6 +526,7 @@ impl Engine {
         let (hub, mut sink) = self.hub_and_sink(now);
         sink.begin_frame(attachment.stream);
         hub.frame(now, attachment.stream, PublisherId(hub_id(id, message_stream)), frame, &mut sink);
+        self.drain_outputs(now);
     }
 
     fn publish(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
@@ -510,6 +548,7 @@ impl Engine {
                 if let Some(evicted) = grant.evicted {
                     self.evict(now, evicted);
                 }
+                self.begin_outputs(now, path);
                 self.begin_waiting(now, &name);
             }
             Err(error) => {
@@ -615,7 +654,10 @@ impl Engine {
             Role::Publisher => {
                 self.latest_burst.forget(attachment.stream);
                 let (hub, mut sink) = self.hub_and_sink(now);
+                let name = hub.name(attachment.stream).to_owned();
                 hub.unpublish(now, attachment.stream, PublisherId(number), departure, &mut sink);
+                self.outputs.publisher_ended(now, &name);
+                self.drain_outputs(now);
             }
             Role::Subscriber { .. } => {
                 self.hub.unsubscribe(attachment.stream, SubscriberId(number));
@@ -629,6 +671,7 @@ impl Engine {
     }
 
     fn detach_all(&mut self, now: Instant, id: ConnectionId, departure: Departure) {
+        self.forget_hls_wait(id);
         while let Some(attachment) =
             self.connections.get(id.0).and_then(|connection| connection.attachments.first().copied())
         {

@@ -108,14 +108,25 @@ impl ResponseHead {
 pub struct Response {
     /// All but the body.
     pub head: ResponseHead,
-    /// Shared with whoever else is sent it. For HEAD it is the body that GET would be sent.
-    pub body: Bytes,
+    /// Pieces that are sent one after the other, shared with whoever else is sent them. For HEAD it is the body that
+    /// GET would be sent.
+    pub body: Vec<Bytes>,
 }
 
 impl Response {
     /// A response that may not be kept, and not be read by pages of other sites.
     pub fn new(status: u16, content_type: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) -> Self {
-        Response { head: ResponseHead::new(status, content_type), body: body.into() }
+        Response::of_pieces(status, content_type, vec![body.into()])
+    }
+
+    /// As [`Response::new`], with a body of several pieces.
+    pub fn of_pieces(status: u16, content_type: impl Into<Cow<'static, str>>, body: Vec<Bytes>) -> Self {
+        Response { head: ResponseHead::new(status, content_type), body }
+    }
+
+    /// Bytes of the whole body.
+    pub fn body_len(&self) -> usize {
+        self.body.iter().map(Bytes::len).sum()
     }
 
     /// One line of text that begins with the status.

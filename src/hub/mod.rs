@@ -334,6 +334,11 @@ impl Hub {
         self.streams.get(stream_id.0).map_or(0, Stream::anomalies)
     }
 
+    /// Name of a stream; empty where there is none.
+    pub fn name(&self, stream_id: StreamId) -> &str {
+        self.names_by_id.get(&stream_id).map_or("", String::as_str)
+    }
+
     /// Whether a publisher of `name` is there now.
     pub fn is_published(&self, name: &str) -> bool {
         self.names.get(name).and_then(|id| self.streams.get(id.0)).is_some_and(|stream| stream.publisher.is_some())

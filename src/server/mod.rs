@@ -17,20 +17,23 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use log::{debug, error, info, warn};
 use mio::event::Event;
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token, Waker};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use thiserror::Error;
 
+use self::disk::Disk;
 use self::listener::Listener;
 use crate::config::Config;
 pub use crate::engine::Protocol;
 use crate::engine::{CloseReason, ConnectionId, Effect, Engine};
+use crate::output::disk::Command;
 
 const SIGNALS: Token = Token(usize::MAX);
 
@@ -38,6 +41,8 @@ const SIGNALS: Token = Token(usize::MAX);
 const FIRST_LISTENER: Token = Token(usize::MAX - 1);
 /// No connection has a token as high as this.
 const FIRST_CONNECTION_PAST: Token = Token(usize::MAX / 2);
+/// The disk has done something.
+const DISK: Token = FIRST_CONNECTION_PAST;
 
 /// Events taken from the kernel in one turn. Few, so that the first of hundreds who join is answered before all others
 /// were read.
@@ -56,6 +61,8 @@ const SLICES_PER_WRITE: usize = 64;
 const ACCEPTS_PER_TURN: usize = 32;
 /// A shutdown that sessions do not end by themselves ends after this.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1_500);
+/// How long the disk may then take for what it was given.
+const DISK_LIMIT: Duration = Duration::from_millis(300);
 
 /// A server that listens.
 #[allow(missing_debug_implementations, reason = "the signal source has none")]
@@ -71,6 +78,9 @@ pub struct Server {
     /// Connections that used up their share of a turn and may have more to read, each once.
     unread: VecDeque<ConnectionId>,
     shutdown_until: Option<Instant>,
+    waker: Arc<Waker>,
+    /// Started when there is something to write.
+    disk: Option<Disk>,
 }
 
 /// Why a server cannot begin.
@@ -120,11 +130,19 @@ impl Server {
         }
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        let waker = Arc::new(Waker::new(poll.registry(), DISK)?);
+        if config.engine.record.directory.is_dir() {
+            disk::repair_in_background(&config.engine.record.directory);
+        }
+        let mut engine = Engine::new(Instant::now(), config.engine, random_seed());
+        engine.set_wall_clock(Instant::now(), unix_ms());
         Ok(Server {
             poll,
             signals,
             listeners,
-            engine: Engine::new(Instant::now(), config.engine, random_seed()),
+            engine,
+            waker,
+            disk: None,
             sockets: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             unread: VecDeque::new(),
@@ -167,6 +185,11 @@ impl Server {
             more_to_write = self.write(now);
             self.do_effects();
         }
+        if let Some(disk) = &mut self.disk
+            && !disk.shut_down(DISK_LIMIT)
+        {
+            warn!("the disk is not through; recordings are repaired at the next start");
+        }
         Ok(())
     }
 
@@ -187,6 +210,7 @@ impl Server {
     fn handle_event(&mut self, now: Instant, event: &Event) {
         match event.token() {
             SIGNALS => self.handle_signals(now),
+            DISK => self.handle_outcomes(now),
             Token(key) if key > FIRST_CONNECTION_PAST.0 => self.accept(now, FIRST_LISTENER.0 - key),
             Token(key) => {
                 let id = ConnectionId(key);
@@ -231,6 +255,8 @@ impl Server {
         if let Err(error) = sys::prepare_accepted(stream.as_fd()) {
             debug!("{peer}: socket options: {error}");
         }
+        // The clock may have been set.
+        self.engine.set_wall_clock(now, unix_ms());
         let id = match self.engine.accept(now, protocol, peer) {
             Ok(id) => id,
             Err(reason) => {
@@ -360,6 +386,25 @@ impl Server {
         }
     }
 
+    fn write_to_disk(&mut self, command: Command) {
+        if self.disk.is_none() {
+            match Disk::start(Arc::clone(&self.waker)) {
+                Ok(disk) => self.disk = Some(disk),
+                Err(error) => return error!("no thread for the disk: {error}"),
+            }
+        }
+        if let Some(disk) = &self.disk {
+            disk.submit(command);
+        }
+    }
+
+    fn handle_outcomes(&mut self, now: Instant) {
+        while let Some(outcome) = self.disk.as_ref().and_then(Disk::poll_outcome) {
+            self.engine.handle_outcome(now, &outcome);
+            self.do_effects();
+        }
+    }
+
     /// The socket is of no more use.
     fn lose(&mut self, now: Instant, id: ConnectionId, reason: CloseReason) {
         self.engine.handle_closed(now, id, reason);
@@ -387,9 +432,15 @@ impl Server {
                     }
                 }
                 Effect::Close(id, _) => self.drop_socket(id),
+                Effect::Disk(command) => self.write_to_disk(command),
             }
         }
     }
+}
+
+/// Milliseconds since 1970-01-01 UTC.
+fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 /// A number that differs between runs; only filler bytes of handshakes come from it.

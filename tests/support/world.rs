@@ -60,8 +60,12 @@ impl World {
     }
 
     pub fn try_accept(&mut self) -> Result<LinkId, CloseReason> {
+        self.try_accept_as(Protocol::Rtmp)
+    }
+
+    pub fn try_accept_as(&mut self, protocol: Protocol) -> Result<LinkId, CloseReason> {
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let id = self.engine.accept(self.now, Protocol::Rtmp, peer)?;
+        let id = self.engine.accept(self.now, protocol, peer)?;
         let link_id = LinkId(self.accepted);
         self.accepted += 1;
         let link = Link { id, unread: Vec::new(), window: WIDE, blocked: false, is_shut: false };
@@ -223,6 +227,7 @@ impl World {
     fn do_effects(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
+                Effect::Disk(command) => panic!("nothing is recorded here: {command:?}"),
                 Effect::ShutdownWrite(id) => {
                     let link_id = self.by_id[&id];
                     let link = self.links.get_mut(&link_id).expect("a socket");

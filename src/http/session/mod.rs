@@ -158,10 +158,12 @@ impl HttpSession {
             (true, Version::Http10) => Some("keep-alive"),
             (true, Version::Http11) => None,
         };
-        let head = response.head.encode(Some(response.body.len()), connection);
+        let head = response.head.encode(Some(response.body_len()), connection);
         self.output.write(head.as_bytes());
         if response.sends_body(pending.method) {
-            self.output.share(response.body);
+            for piece in response.body {
+                self.output.share(piece);
+            }
         }
         if !keeps_alive {
             self.close();
@@ -387,8 +389,10 @@ impl HttpSession {
                 // RFC 6455, 4.4; RFC 9110, 15.5.22.
                 response = response.with_header("Upgrade", "websocket").with_header("Sec-WebSocket-Version", "13");
             }
-            self.output.write(response.head.encode(Some(response.body.len()), Some("close")).as_bytes());
-            self.output.share(response.body);
+            self.output.write(response.head.encode(Some(response.body_len()), Some("close")).as_bytes());
+            for piece in response.body {
+                self.output.share(piece);
+            }
         }
         self.close();
         result

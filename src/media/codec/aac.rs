@@ -251,7 +251,7 @@ fn object_type(bits: &mut BitReader<'_>) -> Result<u8, Incomplete> {
 
 fn sample_rate(bits: &mut BitReader<'_>) -> Result<u32, Incomplete> {
     match bits.small(4)? {
-        EXPLICIT_RATE => bits.bits(24),
+        EXPLICIT_RATE => bits.bits(24).and_then(|rate| if rate == 0 { Err(Incomplete) } else { Ok(rate) }),
         index => SAMPLE_RATES.get(usize::from(index)).copied().ok_or(Incomplete),
     }
 }
@@ -314,11 +314,13 @@ mod tests {
 
     #[test]
     fn damage_is_incomplete() {
-        let table: [(&str, &[u8]); 5] = [
+        let table: [(&str, &[u8]); 7] = [
             ("empty", b""),
             ("one byte", b"\x11"),
             ("a rate that does not exist", b"\x16\x90"),
             ("half a rate", b"\x17\x80\x17"),
+            ("no samples in a second", b"\x07\x80\0\0\0\0"),
+            ("no samples in a second with SBR", b"\x2b\x17\x80\0\0\0\x08\0"),
             ("half a program config element", b"\x12\x00\x05\x08"),
         ];
         for (name, bytes) in table {

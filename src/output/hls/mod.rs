@@ -12,10 +12,11 @@
 //!   three of them behind. A group that turns out longer later is cut at a frame that is no key frame, the only way to
 //!   keep both this number and the rounding rule of EXTINF; `EXT-X-INDEPENDENT-SEGMENTS` is then left out while such a
 //!   segment is listed. Nobody having asked for `idle_timeout_ms`, the number may be chosen anew.
-//! - **The first playlist waits for the first whole segment**: hls.js gives up on a playlist without one. With the hub's
-//!   group of pictures as the first frames it is there by the next key frame.
-//! - **Media sequence numbers begin at the seconds since 1970**, so they, and with them the names of segments, rise over
-//!   a restart of the output or the server: caches and players see no other segment under a name they know.
+//! - **The first playlist waits for the first whole segment**: hls.js gives up on a playlist without one. With the
+//!   hub's group of pictures as the first frames it is there by the next key frame.
+//! - **Media sequence numbers begin at the seconds since 1970**. They, and with them the names of segments, rise over
+//!   a restart of the output or the server, as long as segments have a second on average: caches and players see no
+//!   other segment under a name they know.
 //! - **A lost publisher leaves the playlist as it is** ([`Hls::publisher_ended`]); blocked requests are answered with
 //!   it when their time is over, because three 503 in a row end hls.js. The next publisher's first key frame begins a
 //!   discontinuity. `EXT-X-ENDLIST` comes with [`Hls::ended`], when the hub gave the stream up: a player that saw it
