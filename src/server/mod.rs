@@ -8,6 +8,7 @@
 //! socket that was left before "would block" is remembered in `unread` or in the engine's list, and the next turn does
 //! not sleep.
 
+pub mod activation;
 pub mod disk;
 mod listener;
 mod sys;
