@@ -22,6 +22,7 @@ mod query;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -111,6 +112,17 @@ pub fn decide(
         Err(Denied::NoCredentials) => Err(by_key),
         by_signature => by_signature,
     })
+}
+
+/// What of a publisher's query says who it is: one who comes back with the same may take its place again. A signature
+/// does not, where there are signed URLs: each new one differs, and a right one is for this stream.
+pub fn identity<'a>(app: &AppConfig, query: &'a str) -> Cow<'a, str> {
+    if !app.publish.signing_secret.is_set() {
+        return Cow::Borrowed(query);
+    }
+    let is_signature = |pair: &&str| matches!(pair.split('=').next(), Some("expires" | "signature"));
+    let rest: Vec<&str> = query.split('&').filter(|pair| !is_signature(pair)).collect();
+    Cow::Owned(rest.join("&"))
 }
 
 /// The query parameters that hold credentials, for those who print or pass on queries without them.
