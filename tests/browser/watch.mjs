@@ -3,7 +3,8 @@
 //     node watch.mjs WAY URL SECONDS [FOLDER]
 //
 // WAY is one of the ways of page.html. Once a picture is there, a line with `event: "look"` is written four times a
-// second: the mark of the picture, the delay in ms where a clock is drawn in it, the player's time, pictures so far.
+// second: the mark of the picture, the delay in ms where a clock is drawn in it, the player's time, pictures so far;
+// `age` in ms counts from the first look.
 // The last line has `event: "end"`: how long the first picture took, troubles, and stalls (a player that ran out of
 // pictures for a moment, which says more about a busy machine than about what it was sent). SIGTERM ends it sooner.
 // Two screenshots go into FOLDER. CHROMIUM in the environment names another program than /usr/bin/chromium.
@@ -43,10 +44,11 @@ async function serveThePage() {
 }
 
 async function watch(page, shoot) {
-  const until = Date.now() + seconds * 1000;
+  const began = Date.now();
+  const until = began + seconds * 1000;
   let looks = 0;
   while (Date.now() < until && !isAskedToEnd) {
-    write({ event: "look", ...await page.evaluate("look()") });
+    write({ event: "look", age: Date.now() - began, ...await page.evaluate("look()") });
     if (looks === 0) await shoot(0);
     looks += 1;
     await page.waitForTimeout(LOOK_EVERY_MS);

@@ -64,6 +64,24 @@ fn a_video_element_plays_mp4_over_http() {
 
 #[test]
 #[ignore = "needs Chromium, node, ffmpeg: run scripts/test.sh"]
+fn hls_js_plays_low_latency_hls() {
+    expect_moving_pictures("hls", "http", "cam.m3u8");
+}
+
+#[test]
+#[ignore = "needs Chromium, node, ffmpeg: run scripts/test.sh"]
+fn hls_js_plays_hls_without_low_latency() {
+    expect_moving_pictures("hls-classic", "http", "cam.m3u8");
+}
+
+#[test]
+#[ignore = "needs Chromium, node, ffmpeg: run scripts/test.sh"]
+fn hls_js_goes_on_when_a_crashed_publisher_comes_back() {
+    expect_moving_pictures_after_a_crash("hls", "http", "cam.m3u8");
+}
+
+#[test]
+#[ignore = "needs Chromium, node, ffmpeg: run scripts/test.sh"]
 fn media_source_goes_on_when_a_crashed_publisher_comes_back() {
     expect_moving_pictures_after_a_crash("mse", "ws", "cam.mp4");
 }
