@@ -27,3 +27,7 @@ cargo test --locked --test interop -- --include-ignored
 step "container tests: what the muxers write, read by real programs"
 cargo test --locked --quiet --test containers --test fmp4 --test record --no-run
 cargo test --locked --test containers --test fmp4 --test record -- --include-ignored
+
+step "live tests: recordings that are killed or have no disk, two minutes of HLS"
+cargo test --locked --quiet --test live --no-run
+cargo test --locked --test live -- --include-ignored
