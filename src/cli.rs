@@ -6,6 +6,10 @@
 //! Everything about a flag stands in one row of `FLAGS`: how it is written, what `--help` says of it, and what it
 //! does to [`Typed`].
 
+mod complete;
+mod generate;
+mod man;
+
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,6 +18,7 @@ use getopts::{Fail, HasArg, Occur, Options};
 use log::LevelFilter;
 use thiserror::Error;
 
+pub use self::generate::Generated;
 use crate::config::{self, Config, HttpPort};
 
 /// What the program is asked to do.
@@ -23,6 +28,8 @@ pub enum Request {
     Help,
     /// Print [`version`].
     Version,
+    /// Print the text of this.
+    Generate(Generated),
     /// Serve, or only check the configuration.
     Run(Typed),
 }
@@ -48,6 +55,7 @@ pub struct Typed {
     pub check: bool,
     /// How often more log was asked for.
     pub verbosity: usize,
+    generate: Option<Generated>,
     help: bool,
     version: bool,
 }
@@ -174,6 +182,17 @@ const FLAGS: &[Flag] = &[
         },
     },
     Flag {
+        short: "",
+        long: "generate",
+        value: Some("WHAT"),
+        help: "print the man page (man) or completion (bash, zsh, fish), exit",
+        default: None,
+        update: |typed, value| {
+            typed.generate = Some(Generated::parse(value)?);
+            Ok(())
+        },
+    },
+    Flag {
         short: "h",
         long: "help",
         value: None,
@@ -219,6 +238,7 @@ pub fn parse(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Reques
     Ok(match typed {
         Typed { help: true, .. } => Request::Help,
         Typed { version: true, .. } => Request::Version,
+        Typed { generate: Some(what), .. } => Request::Generate(what),
         typed => Request::Run(typed),
     })
 }
@@ -415,6 +435,8 @@ mod tests {
             ("-V -h", Request::Help),
             ("-V", Request::Version),
             ("--version -v", Request::Version),
+            ("--generate man --generate zsh", Request::Generate(Generated::Zsh)),
+            ("--generate man -V", Request::Version),
         ] {
             assert_eq!(parse(line.split_whitespace()), Ok(expected), "{line}");
         }
@@ -441,6 +463,7 @@ mod tests {
             ("-p", "-p needs a value".to_owned()),
             ("--prot 1", "there is no option --prot".to_owned()),
             ("-x", "there is no option -x".to_owned()),
+            ("--generate csh", "--generate must be one of man, bash, zsh, fish, is \"csh\"".to_owned()),
             ("--check=yes", "--check takes no value".to_owned()),
             ("1935", "\"1935\" belongs to no option".to_owned()),
         ];

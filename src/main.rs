@@ -40,6 +40,7 @@ fn run() -> Result<(), Failure> {
     let typed = match cli::parse(std::env::args_os().skip(1))? {
         Request::Help => return print(&cli::help()),
         Request::Version => return print(&cli::version()),
+        Request::Generate(what) => return print(&what.text()),
         Request::Run(typed) => typed,
     };
     let config = read_config(&typed)?;
@@ -48,7 +49,7 @@ fn run() -> Result<(), Failure> {
         return print(&text);
     }
     start_log(typed.log_level());
-    serve(config)
+    serve(config, typed)
 }
 
 fn read_config(typed: &Typed) -> Result<Config, Failure> {
@@ -65,8 +66,13 @@ fn read_config(typed: &Typed) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn serve(config: Config) -> Result<(), Failure> {
+fn serve(config: Config, typed: Typed) -> Result<(), Failure> {
     let mut server = Server::bind(config).map_err(|error| Failure::RunTime(explain(&error)))?;
+    server.on_reload(Box::new(move || {
+        read_config(&typed).map_err(|failure| match failure {
+            Failure::Usage(text) | Failure::RunTime(text) => text,
+        })
+    }));
     for (protocol, address) in server.addresses() {
         if print(&format!("listening {protocol} {address}\n")).is_err() {
             warn!("standard output is closed; listening on {address}");

@@ -3,7 +3,9 @@
 //! Owns: what the operator may set, in which range, and what holds where nothing is set. Does not know sockets, files
 //! or protocol: [`parse`] takes the text of a configuration file, not its name.
 
+mod access;
 mod api;
+mod callbacks;
 mod file;
 mod hls;
 mod ranges;
@@ -16,7 +18,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::access::{AccessLimits, AccessRules, Network, NetworkError, SigningSecret, StreamKey};
 pub use self::api::ApiConfig;
+pub use self::callbacks::{CallbackConfig, CallbackFormat, CallbackUrl, CallbackUrlError};
 pub use self::file::{FileError, parse, to_toml};
 pub use self::hls::{HlsConfig, HlsFormat, HlsMode};
 pub(crate) use self::ranges::parse_number;
@@ -290,6 +294,10 @@ pub struct AppConfig {
     pub join: JoinMode,
     /// What happens to a second publisher.
     pub takeover: Takeover,
+    /// Who may publish.
+    pub publish: AccessRules,
+    /// Who may play.
+    pub play: AccessRules,
 }
 
 /// All that the engine needs to know.
@@ -313,6 +321,10 @@ pub struct EngineConfig {
     pub hls: HlsConfig,
     /// Recordings.
     pub record: RecordConfig,
+    /// Limits of each address.
+    pub access: AccessLimits,
+    /// Programs that are asked and told.
+    pub callbacks: CallbackConfig,
     /// The API for operators.
     pub api: ApiConfig,
     /// What holds for applications without a section of their own.
@@ -340,6 +352,8 @@ impl Default for EngineConfig {
             hub: HubLimits::default(),
             hls: HlsConfig::default(),
             record: RecordConfig::default(),
+            access: AccessLimits::default(),
+            callbacks: CallbackConfig::default(),
             api: ApiConfig::default(),
             app: AppConfig::default(),
             apps: BTreeMap::new(),

@@ -105,6 +105,15 @@ const RANGES: &[Range] = &[
     range("api.sessions", 0..=100_000, |c| c.engine.api.sessions as u64),
     range("api.metrics_streams", 0..=100_000, |c| c.engine.api.metrics_streams as u64),
     range("record.flush_ms", 0..=60 * SECOND_MS, |c| c.engine.record.flush_ms),
+    range("limits.access.connections_per_ip", 0..=10_000_000, |c| c.engine.access.connections_per_ip as u64),
+    range("limits.access.publishes_per_second_per_ip", 0..=1_000_000, |c| {
+        c.engine.access.publishes_per_second_per_ip.into()
+    }),
+    range("limits.access.publishes_per_second", 0..=1_000_000, |c| c.engine.access.publishes_per_second.into()),
+    range("callbacks.timeout_ms", 100..=60 * SECOND_MS, |c| c.engine.callbacks.timeout_ms),
+    range("callbacks.retries", 0..=10, |c| c.engine.callbacks.retries.into()),
+    range("callbacks.waiting", 1..=1_000_000, |c| c.engine.callbacks.waiting as u64),
+    range("limits.access.stream_bytes_per_second", 0..=100 * GIB, |c| c.engine.access.stream_bytes_per_second),
 ];
 
 /// The first may not be larger than the second; why.

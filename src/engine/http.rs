@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use log::info;
 
+use super::api::is_for_operators;
 use super::connection::{Attachment, Role};
 use super::fanout::{HTTP_LANE, hub_id, lane};
 use super::outputs::OutputId;
 use super::queue::{Class, SendQueue};
-use super::api::is_for_operators;
 use super::stats::PlayedAs;
 use super::{CloseReason, ConnectionId, Engine, hub_name, join_mode};
 use crate::config::JoinMode;
@@ -182,13 +182,19 @@ impl Engine {
         if let Some(Target::Hls { path, below }) = Target::hls_file(&request)
             && self.has_hls(&hub_name(&path))
         {
-            return self.serve_hls(now, id, &request, &path, &below);
+            if self.admits_viewer(now, id, &path) {
+                self.serve_hls(now, id, &request, &path, &below);
+            }
+            return;
         }
         match target {
             Target::Front => self.respond(now, id, Response::new(200, TEXT, FRONT)),
             Target::Health => self.respond(now, id, Response::new(200, TEXT, "ok\n")),
             Target::Nothing => self.respond(now, id, Response::text(404, "there is nothing here").with_cors()),
             Target::Live { ref path, .. } | Target::Hls { ref path, .. } => {
+                if !self.admits_viewer(now, id, path) {
+                    return;
+                }
                 let name = hub_name(path);
                 match &target {
                     Target::Live { form, .. } if self.hub.is_published(&name) => {
@@ -229,6 +235,9 @@ impl Engine {
     fn wait_for_stream(&mut self, id: ConnectionId, name: String, waiting: Waiting) {
         let Some(peer) = self.connections.get_mut(id.0).and_then(|connection| connection.http()) else { return };
         peer.waiting = Some(Box::new(waiting));
+        if let Some(connection) = self.connections.get(id.0) {
+            info!("{}: waits for {name} over HTTP", connection.peer);
+        }
         self.waiting_for.entry(name).or_default().push(id);
     }
 

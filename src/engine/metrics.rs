@@ -137,7 +137,8 @@ impl Engine {
     }
 
     fn put_streams(&mut self, now: Instant, page: &mut Page) {
-        let mut streams: Vec<(bool, String, StreamId)> = self.hub.streams().map(|(id, name)| (self.hub.publisher(id).is_none(), name.to_owned(), id)).collect();
+        let mut streams: Vec<(bool, String, StreamId)> =
+            self.hub.streams().map(|(id, name)| (self.hub.publisher(id).is_none(), name.to_owned(), id)).collect();
         // Published ones first.
         streams.sort_unstable();
         let mut players = [("rtmp", 0), ("flv", 0), ("ts", 0), ("mp4", 0), ("hls", 0)];
@@ -157,7 +158,8 @@ impl Engine {
             page.begin(metric, kind, help);
             for StreamRow { name, values } in &rows {
                 for (_, labels, value) in values.iter().filter(|(of, _, _)| *of == index) {
-                    let labels: Vec<_> = [("stream", name.as_str())].into_iter().chain(labels.iter().copied()).collect();
+                    let labels: Vec<_> =
+                        [("stream", name.as_str())].into_iter().chain(labels.iter().copied()).collect();
                     page.sample(metric, &labels, value);
                 }
             }

@@ -14,6 +14,7 @@
 //! 5. Drain [`Engine::poll_effect`] to `None`.
 //! 6. [`Engine::handle_outcome`] of every command that the disk was given.
 
+mod access;
 mod api;
 mod burst;
 mod close;
@@ -40,6 +41,7 @@ use bytes::{Bytes, BytesMut};
 use log::{debug, info, warn};
 use slab::Slab;
 
+use self::access::Usage;
 use self::burst::{LatestBurst, WireBurst};
 pub use self::close::CloseReason;
 use self::connection::{Attachment, Closing, Connection, Role, Session};
@@ -49,6 +51,7 @@ use self::fanout::{FanOut, from_hub_id, hub_id, lane};
 use self::http::HttpPeer;
 use self::outputs::Outputs;
 use self::stats::{Past, PlayedAs, Stats};
+use crate::access as access_room;
 use crate::config::{EngineConfig, HttpLimits, JoinMode};
 use crate::container::flv::tag;
 use crate::http::{self as http_room, HttpSession};
@@ -128,6 +131,8 @@ pub struct Engine {
     /// What players over HTTP are sent.
     live: LiveForms,
     outputs: Outputs,
+    /// What addresses and publishers use.
+    usage: Usage,
     /// HTTP requests for streams that are not there yet, by name.
     waiting_for: HashMap<String, Vec<ConnectionId>>,
     latest_burst: LatestBurst,
@@ -153,6 +158,7 @@ impl Engine {
             hub: Hub::new(config.hub.clone()),
             live: LiveForms::default(),
             outputs: Outputs::default(),
+            usage: Usage::new(config.access),
             waiting_for: HashMap::new(),
             latest_burst: LatestBurst::default(),
             connections: Slab::new(),
@@ -182,15 +188,7 @@ impl Engine {
     /// # Errors
     /// The reason to close it at once.
     pub fn accept(&mut self, now: Instant, protocol: Protocol, peer: SocketAddr) -> Result<ConnectionId, CloseReason> {
-        let refused = if self.shutting_down || (self.draining && protocol == Protocol::Rtmp) {
-            Some(CloseReason::ShuttingDown)
-        } else {
-            (self.connections.len() >= self.config.connections).then_some(CloseReason::TooManyConnections)
-        };
-        if let Some(reason) = refused {
-            self.stats.count_close(&reason);
-            return Err(reason);
-        }
+        self.make_place(now, protocol, peer).inspect_err(|reason| self.stats.count_close(reason))?;
         let session = match protocol {
             Protocol::Rtmp => {
                 let session = ServerSession::new(now, Arc::clone(&self.session_config), self.next_random());
@@ -204,6 +202,17 @@ impl Engine {
         debug!("{peer}: connected");
         self.schedule(id);
         Ok(id)
+    }
+
+    fn make_place(&mut self, now: Instant, protocol: Protocol, peer: SocketAddr) -> Result<(), CloseReason> {
+        // Operators may still ask how far it is.
+        if self.shutting_down || (self.draining && protocol == Protocol::Rtmp) {
+            return Err(CloseReason::ShuttingDown);
+        }
+        if self.connections.len() >= self.config.connections {
+            return Err(CloseReason::TooManyConnections);
+        }
+        self.usage.connect(now, peer.ip())
     }
 
     /// Takes bytes that a peer sent.
@@ -229,6 +238,7 @@ impl Engine {
     pub fn handle_closed(&mut self, now: Instant, id: ConnectionId, reason: CloseReason) {
         self.detach_all(now, id, Departure::Lost);
         if let Some(connection) = self.connections.try_remove(id.0) {
+            self.usage.disconnect(now, connection.peer.ip());
             let reason = connection.closing.as_ref().map_or(&reason, |closing| &closing.reason);
             log_close(now, &connection, reason);
             let unix_ms = self.unix_ms(now);
@@ -536,8 +546,10 @@ impl Engine {
             Event::Connected(info) => {
                 if let Some(connection) = self.connections.get(id.0) {
                     let flash_ver = info.flash_ver.as_deref().unwrap_or("unnamed client");
+                    // Behind the ? there may be a key.
+                    let app = info.app.split('?').next().unwrap_or_default();
                     // As debug text: it must not be able to write lines of its own.
-                    debug!("{}: {flash_ver:?} wants {:?}", connection.peer, info.app);
+                    debug!("{}: {flash_ver:?} wants {app:?}", connection.peer);
                 }
             }
             Event::Publish { stream_id, path, .. } => self.publish(now, id, stream_id, &path),
@@ -580,6 +592,9 @@ impl Engine {
 
     fn frame(&mut self, now: Instant, id: ConnectionId, message_stream: u32, frame: IncomingFrame) {
         let Some(attachment) = self.attachment(id, message_stream) else { return };
+        if !self.counts_frame(now, id, message_stream, frame.payload.len()) {
+            return;
+        }
         let stream = attachment.stream;
         self.latest_burst.forget(stream);
         let is_due = self.stats.message(now, stream, &frame);
@@ -597,11 +612,16 @@ impl Engine {
     }
 
     fn publish(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
-        let takeover = self.config.app(&path.app).takeover;
+        if !self.admits_publisher(now, id, message_stream, path) {
+            return;
+        }
+        let config = Arc::clone(&self.config);
+        let app = config.app(&path.app);
+        let identity = access_room::identity(app, &path.query);
         let name = hub_name(path);
         let publisher = PublisherId(hub_id(id, message_stream));
         let (hub, mut sink) = self.hub_and_sink(now);
-        let granted = hub.publish(now, &name, publisher, &path.query, takeover, &mut sink);
+        let granted = hub.publish(now, &name, publisher, &identity, app.takeover, &mut sink);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         let peer = connection.peer;
         match granted {
@@ -648,6 +668,9 @@ impl Engine {
     }
 
     fn play(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
+        if !self.admits_player(now, id, message_stream, path) {
+            return;
+        }
         let mode = join_mode(path, self.config.app(&path.app).join);
         let name = hub_name(path);
         let subscriber = SubscriberId(hub_id(id, message_stream));
@@ -726,6 +749,7 @@ impl Engine {
         match attachment.role {
             Role::Publisher => {
                 self.latest_burst.forget(attachment.stream);
+                self.usage.forget_publisher(id, message_stream);
                 let (hub, mut sink) = self.hub_and_sink(now);
                 let name = hub.name(attachment.stream).to_owned();
                 hub.unpublish(now, attachment.stream, PublisherId(number), departure, &mut sink);
@@ -826,6 +850,7 @@ impl Engine {
         if let Some(connection) = self.connections.try_remove(id.0)
             && let Some(closing) = &connection.closing
         {
+            self.usage.disconnect(now, connection.peer.ip());
             log_close(now, &connection, &closing.reason);
             let unix_ms = self.unix_ms(now);
             self.stats.closed(now, unix_ms, &connection, &closing.reason, self.config.api.sessions);
@@ -859,11 +884,7 @@ fn declared(metadata: &[u8]) -> Declared {
         number.filter(|number| number.is_finite() && *number > 0.0)
     };
     let bits = |name| number(name).map(|kbps: f64| (kbps * 1000.0) as u64);
-    Declared {
-        frame_rate: number("framerate"),
-        video_bps: bits("videodatarate"),
-        audio_bps: bits("audiodatarate"),
-    }
+    Declared { frame_rate: number("framerate"), video_bps: bits("videodatarate"), audio_bps: bits("audiodatarate") }
 }
 
 fn incoming(kind: FrameKind, info: &tag::TagInfo, timestamp: u32, payload: Bytes) -> IncomingFrame {

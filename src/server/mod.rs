@@ -8,6 +8,7 @@
 //! socket that was left before "would block" is remembered in `unread` or in the engine's list, and the next turn does
 //! not sleep.
 
+pub mod activation;
 pub mod disk;
 mod listener;
 mod sys;
@@ -79,12 +80,16 @@ pub struct Server {
     /// Connections that used up their share of a turn and may have more to read, each once.
     unread: VecDeque<ConnectionId>,
     shutdown_until: Option<Instant>,
+    read_config: Option<ReadConfig>,
     /// When the program's memory is looked at next.
     memory_at: Instant,
     waker: Arc<Waker>,
     /// Started when there is something to write.
     disk: Option<Disk>,
 }
+
+/// Reads the configuration again, or says in one line why it cannot be used.
+pub type ReadConfig = Box<dyn FnMut() -> Result<Config, String>>;
 
 /// Why a server cannot begin.
 #[derive(Debug, Error)]
@@ -121,6 +126,7 @@ impl Server {
             Ok(limit) => debug!("{limit} descriptors at most"),
             Err(error) => warn!("the limit on descriptors stays as it is: {error}"),
         }
+        sys::survive_file_size_limit();
         let poll = Poll::new()?;
         let mut listeners = Vec::new();
         let wanted = [(Protocol::Rtmp, Some(config.address())), (Protocol::Http, config.http_address())];
@@ -153,8 +159,27 @@ impl Server {
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             unread: VecDeque::new(),
             shutdown_until: None,
+            read_config: None,
             memory_at: Instant::now(),
         })
+    }
+
+    /// How the configuration is read again when an operator asks for it (`POST /api/v1/reload`). Without this nothing is.
+    pub fn on_reload(&mut self, read_config: ReadConfig) {
+        self.read_config = Some(read_config);
+    }
+
+    fn reload(&mut self) -> Result<(), String> {
+        let Some(read_config) = &mut self.read_config else {
+            return Err("this server reads its configuration only when it begins".to_owned());
+        };
+        let config = read_config()?;
+        let fixed = self.engine.reload(config.engine);
+        info!("the configuration was read again");
+        if !fixed.is_empty() {
+            warn!("these keys change when the server is started again: {}", fixed.join(", "));
+        }
+        Ok(())
     }
 
     /// Where it listens for what.
@@ -192,6 +217,10 @@ impl Server {
             }
             more_to_write = self.write(now);
             self.do_effects(now);
+            if self.shutdown_until.is_none() && self.engine.is_drained() {
+                info!("drained: ending");
+                self.shut_down(now);
+            }
             self.engine.end_turn(now, Instant::now());
         }
         if let Some(disk) = &mut self.disk
@@ -244,12 +273,16 @@ impl Server {
     }
 
     fn handle_signals(&mut self, now: Instant) {
-        for signal in self.signals.pending() {
+        for signal in self.signals.pending().collect::<Vec<_>>() {
             info!("signal {signal}: ending {} connections", self.engine.connection_count());
-            self.listeners.clear();
-            self.shutdown_until.get_or_insert(now + SHUTDOWN_LIMIT);
-            self.engine.shut_down(now);
+            self.shut_down(now);
         }
+    }
+
+    fn shut_down(&mut self, now: Instant) {
+        self.listeners.clear();
+        self.shutdown_until.get_or_insert(now + SHUTDOWN_LIMIT);
+        self.engine.shut_down(now);
         self.do_effects(now);
     }
 
@@ -453,7 +486,7 @@ impl Server {
                 Effect::Close(id, _) => self.drop_socket(id),
                 Effect::Disk(command) => self.write_to_disk(command),
                 Effect::Reload(id) => {
-                    let result = Err("this server reads its configuration only when it begins".to_owned());
+                    let result = self.reload();
                     self.engine.handle_reloaded(now, id, result);
                 }
             }

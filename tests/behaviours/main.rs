@@ -21,6 +21,8 @@ mod hostile_peers_are_closed_and_others_do_not_notice;
 mod last_words_are_readable;
 mod live_frames_may_wait_for_others;
 mod media_passes_as_it_came;
+mod operators_see_and_act;
 mod players_join_in_three_ways;
 mod publishers_come_and_go;
+mod slow_disks_hurt_nobody;
 mod slow_players_hurt_only_themselves;

@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::IoSlice;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rtmpd::config::EngineConfig;
 use rtmpd::engine::{CloseReason, ConnectionId, Effect, Engine, Protocol};
+use rtmpd::output::disk::Command;
 
 /// A window that nothing fills.
 const WIDE: usize = usize::MAX;
@@ -43,6 +44,12 @@ pub struct World {
     closed: BTreeMap<LinkId, (CloseReason, Vec<u8>)>,
     /// The largest piece that one write takes.
     pub write_limit: usize,
+    /// What a disk was asked for and when, where there is one.
+    pub disk: Option<Vec<(Instant, Command)>>,
+    /// What comes of reading the configuration again.
+    pub reload: Result<(), String>,
+    /// Where those who connect come from.
+    pub peer: IpAddr,
 }
 
 impl World {
@@ -56,6 +63,9 @@ impl World {
             accepted: 0,
             closed: BTreeMap::new(),
             write_limit: WIDE,
+            disk: None,
+            reload: Ok(()),
+            peer: Ipv4Addr::LOCALHOST.into(),
         }
     }
 
@@ -64,7 +74,7 @@ impl World {
     }
 
     pub fn try_accept_as(&mut self, protocol: Protocol) -> Result<LinkId, CloseReason> {
-        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let peer = SocketAddr::from((self.peer, 1));
         let id = self.engine.accept(self.now, protocol, peer)?;
         let link_id = LinkId(self.accepted);
         self.accepted += 1;
@@ -227,7 +237,14 @@ impl World {
     fn do_effects(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
-                Effect::Disk(command) => panic!("nothing is recorded here: {command:?}"),
+                Effect::Disk(command) => {
+                    let disk = self.disk.as_mut().expect("nothing is recorded here");
+                    disk.push((self.now, command));
+                }
+                Effect::Reload(id) => {
+                    let result = self.reload.clone();
+                    self.engine.handle_reloaded(self.now, id, result);
+                }
                 Effect::ShutdownWrite(id) => {
                     let link_id = self.by_id[&id];
                     let link = self.links.get_mut(&link_id).expect("a socket");

@@ -68,7 +68,8 @@ mod tests {
         for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:80", "[::1]", "[::1]:8080", "192.0.2.1:1"] {
             assert!(is_local_host(host), "{host}");
         }
-        for host in ["", "evil.example", "localhost.evil.example:8080", "evil.example:80", ":80", "[::1", "127.0.0.1.x"] {
+        for host in ["", "evil.example", "localhost.evil.example:8080", "evil.example:80", ":80", "[::1", "127.0.0.1.x"]
+        {
             assert!(!is_local_host(host), "{host}");
         }
     }

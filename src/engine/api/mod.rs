@@ -198,9 +198,8 @@ impl Engine {
             Err(response) => return response,
         };
         let wanted = request.query_value("stream");
-        let is_wanted = |connection: &Connection| {
-            wanted.as_deref().is_none_or(|wanted| self.stream_of(connection) == Some(wanted))
-        };
+        let is_wanted =
+            |connection: &Connection| wanted.as_deref().is_none_or(|wanted| self.stream_of(connection) == Some(wanted));
         let mut total = 0;
         let mut views = Vec::new();
         for (key, connection) in self.connections.iter().filter(|(_, connection)| is_wanted(connection)) {

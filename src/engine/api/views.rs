@@ -173,7 +173,8 @@ impl Engine {
     pub(super) fn server_view(&self, now: Instant) -> ServerView {
         let players = self.hub.streams().map(|(id, name)| {
             let players = self.stats.players(id);
-            u64::from(players.rtmp + players.flv + players.ts + players.mp4) + self.outputs.hls_viewers(now, name) as u64
+            u64::from(players.rtmp + players.flv + players.ts + players.mp4)
+                + self.outputs.hls_viewers(now, name) as u64
         });
         ServerView {
             version: env!("CARGO_PKG_VERSION"),
@@ -249,7 +250,12 @@ impl Engine {
         }
     }
 
-    pub(super) fn client_view<'a>(&'a self, now: Instant, id: ConnectionId, connection: &'a Connection) -> ClientView<'a> {
+    pub(super) fn client_view<'a>(
+        &'a self,
+        now: Instant,
+        id: ConnectionId,
+        connection: &'a Connection,
+    ) -> ClientView<'a> {
         let stream = self.stream_of(connection);
         let is_publisher = connection.attachments.iter().any(|attachment| attachment.role == Role::Publisher);
         let role = match stream {

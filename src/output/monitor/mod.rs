@@ -288,12 +288,8 @@ impl StreamMonitor {
     fn read_video(&mut self, frame: &IncomingFrame) {
         let Some(unit) = units(&placed(frame)).into_iter().min_by_key(|unit| unit.track) else { return };
         let known = self.video.take().filter(|video| !unit.is_header && video.codec == unit.codec);
-        let mut video = known.unwrap_or(Video {
-            codec: unit.codec,
-            track: unit.track,
-            dimensions: None,
-            frame_rate: None,
-        });
+        let mut video =
+            known.unwrap_or(Video { codec: unit.codec, track: unit.track, dimensions: None, frame_rate: None });
         match (unit.codec, unit.is_header) {
             (CodecId::Avc, true) => {
                 let record = avc::Record::decode(&unit.data).ok();
@@ -319,7 +315,8 @@ impl StreamMonitor {
     fn read_audio(&mut self, frame: &IncomingFrame) {
         let is_header = frame.role != FrameRole::Key;
         let unit = units(&placed(frame)).into_iter().min_by_key(|unit| unit.track);
-        let codec = unit.as_ref().map_or_else(|| tag::audio_info(&frame.payload).codec.id(frame.kind), |unit| unit.codec);
+        let codec =
+            unit.as_ref().map_or_else(|| tag::audio_info(&frame.payload).codec.id(frame.kind), |unit| unit.codec);
         let told = unit.and_then(|unit| match (codec, is_header) {
             (CodecId::Aac, true) => {
                 aac::Config::decode(&unit.data).ok().map(|config| (config.output_sample_rate(), config.channels))
@@ -328,7 +325,9 @@ impl StreamMonitor {
             (CodecId::Flac, true) => {
                 flac::StreamInfo::decode(&unit.data).ok().map(|info| (info.sample_rate, info.channels))
             }
-            (CodecId::Mp3, false) => mp3::FrameHead::decode(&unit.data).ok().map(|head| (head.sample_rate, head.channels)),
+            (CodecId::Mp3, false) => {
+                mp3::FrameHead::decode(&unit.data).ok().map(|head| (head.sample_rate, head.channels))
+            }
             (CodecId::Ac3 | CodecId::Eac3, false) => {
                 let first = ac3::Packet::decode(&unit.data).ok()?.first;
                 Some((first.sample_rate, first.channels()))
@@ -385,7 +384,8 @@ impl StreamMonitor {
         self.check_clocks(now, anomalies);
         self.check_rates();
         if self.audio.as_ref().is_some_and(|audio| audio.codec == CodecId::Aac && !audio.has_header) {
-            let text = "AAC came without its sequence header: most players stay silent; start the encoder anew".to_owned();
+            let text =
+                "AAC came without its sequence header: most players stay silent; start the encoder anew".to_owned();
             self.warn(WarningKind::AacWithoutHeader, text);
         }
         self.warnings.get(known..).unwrap_or_default()
@@ -421,7 +421,8 @@ impl StreamMonitor {
         }
         if self.apart_seconds >= APART_SECONDS {
             let seconds = f64::from(apart_ms) / 1000.0;
-            let text = format!("sound and pictures are sent {seconds:.1} s apart: players wait so long for the other one");
+            let text =
+                format!("sound and pictures are sent {seconds:.1} s apart: players wait so long for the other one");
             self.warn(WarningKind::AudioVideoApart, text);
         }
     }
@@ -434,7 +435,9 @@ impl StreamMonitor {
         let pairs = [("video", rates.video, self.declared.video_bps), ("audio", rates.audio, self.declared.audio_bps)];
         for (name, sent, declared) in pairs {
             // Half as much again.
-            let Some(declared) = declared.filter(|bps| *bps > 0 && sent > bps.saturating_add(bps / 2)) else { continue };
+            let Some(declared) = declared.filter(|bps| *bps > 0 && sent > bps.saturating_add(bps / 2)) else {
+                continue;
+            };
             let (sent, declared) = (sent / 1000, declared / 1000);
             let text = format!("{name} has {sent} kbit/s where its metadata promise {declared} kbit/s");
             self.warn(WarningKind::BitrateAboveMetadata, text);
