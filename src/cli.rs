@@ -42,6 +42,8 @@ pub struct Typed {
     pub batch_ms: Option<u64>,
     /// Directory in which every stream is recorded.
     pub record: Option<String>,
+    /// Publish the built-in clip.
+    pub test_stream: bool,
     /// Name of the configuration file.
     pub config: Option<String>,
     /// Only print what holds.
@@ -142,6 +144,17 @@ const FLAGS: &[Flag] = &[
     },
     Flag {
         short: "",
+        long: "test-stream",
+        value: None,
+        help: "publish a built-in clip as live/test",
+        default: None,
+        update: |typed, _| {
+            typed.test_stream = true;
+            Ok(())
+        },
+    },
+    Flag {
+        short: "",
         long: "config",
         value: Some("FILE"),
         help: "TOML file; flags given on the command line win",
@@ -231,6 +244,7 @@ impl Typed {
         config.bind = self.bind.unwrap_or(config.bind);
         config.engine.chunk_size = self.chunk_size.unwrap_or(config.engine.chunk_size);
         config.engine.batch_ms = self.batch_ms.unwrap_or(config.engine.batch_ms);
+        config.engine.test_stream |= self.test_stream;
         if let Some(directory) = &self.record {
             config.engine.record.auto = true;
             config.engine.record.directory = directory.into();

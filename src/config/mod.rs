@@ -311,6 +311,8 @@ pub struct EngineConfig {
     pub hls: HlsConfig,
     /// Recordings.
     pub record: RecordConfig,
+    /// Whether the server publishes a clip of its own as `live/test`.
+    pub test_stream: bool,
     /// What holds for applications without a section of their own.
     pub app: AppConfig,
     /// Sections of single applications, by name.
@@ -336,6 +338,7 @@ impl Default for EngineConfig {
             hub: HubLimits::default(),
             hls: HlsConfig::default(),
             record: RecordConfig::default(),
+            test_stream: false,
             app: AppConfig::default(),
             apps: BTreeMap::new(),
         }

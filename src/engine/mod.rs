@@ -24,6 +24,7 @@ mod http;
 mod kept;
 mod outputs;
 mod queue;
+mod test_stream;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -44,6 +45,7 @@ use self::dirty::DirtyList;
 use self::fanout::{FanOut, from_hub_id, hub_id, lane};
 use self::http::HttpPeer;
 use self::outputs::Outputs;
+use self::test_stream::TestStream;
 use crate::config::{EngineConfig, HttpLimits, JoinMode};
 use crate::container::flv::tag;
 use crate::http::{self as http_room, HttpSession};
@@ -120,6 +122,7 @@ pub struct Engine {
     /// What players over HTTP are sent.
     live: LiveForms,
     outputs: Outputs,
+    test_stream: Option<TestStream>,
     /// HTTP requests for streams that are not there yet, by name.
     waiting_for: HashMap<String, Vec<ConnectionId>>,
     latest_burst: LatestBurst,
@@ -143,6 +146,7 @@ impl Engine {
             hub: Hub::new(config.hub.clone()),
             live: LiveForms::default(),
             outputs: Outputs::default(),
+            test_stream: config.test_stream.then(|| TestStream::new(now)).flatten(),
             waiting_for: HashMap::new(),
             latest_burst: LatestBurst::default(),
             connections: Slab::new(),
@@ -225,6 +229,7 @@ impl Engine {
         hub.handle_timeout(now, &mut sink);
         self.outputs.handle_timeout(now);
         self.drain_outputs(now);
+        self.play_test_stream(now);
         while let Some((at, id)) = self.deadlines.pop_due(now) {
             let Some(connection) = self.connections.get_mut(id.0) else { continue };
             // An entry that a later one replaced, or of an earlier connection with this id.
@@ -240,7 +245,8 @@ impl Engine {
     /// When [`Engine::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let outputs = self.outputs.poll_timeout();
-        let deadlines = [self.hub.poll_timeout(), self.deadlines.next(), self.dirty.held_until(), outputs];
+        let test = self.test_stream.as_ref().and_then(TestStream::poll_timeout);
+        let deadlines = [self.hub.poll_timeout(), self.deadlines.next(), self.dirty.held_until(), outputs, test];
         deadlines.into_iter().flatten().min()
     }
 
@@ -340,6 +346,7 @@ impl Engine {
             }
             self.close(now, id, CloseReason::ShuttingDown);
         }
+        self.shut_down_test_stream(now);
         self.outputs.stop_all_recordings(now);
         self.drain_outputs(now);
     }
@@ -533,6 +540,7 @@ impl Engine {
         let takeover = self.config.app(&path.app).takeover;
         let name = hub_name(path);
         let publisher = PublisherId(hub_id(id, message_stream));
+        self.test_stream_gives_way(now, &name);
         let (hub, mut sink) = self.hub_and_sink(now);
         let granted = hub.publish(now, &name, publisher, &path.query, takeover, &mut sink);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
