@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the programs that the interop tests use, where they are missing: the distribution's packages (as root or
-# with sudo), and a current ffmpeg, which speaks Enhanced RTMP, into target/test-tools.
+# Installs the programs that the interop and browser tests use, where they are missing: the distribution's packages (as
+# root or with sudo), a current ffmpeg, which speaks Enhanced RTMP, into target/test-tools, and the players of web pages
+# into tests/browser/node_modules.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,8 +11,19 @@ packages=(
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
     gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
     python3 python3-venv
+    mpv vlc-bin vlc-plugin-base
+    chromium
 )
-programs=(cc ffmpeg ffprobe rtmpdump gst-launch-1.0 python3)
+programs=(cc ffmpeg ffprobe rtmpdump gst-launch-1.0 python3 mpv vlc chromium)
+# Where node and npm are there already they may come from elsewhere than the distribution.
+for program in node npm; do
+    if command -v "$program" >/dev/null; then
+        continue
+    fi
+    packages+=(nodejs npm)
+    programs+=(node npm)
+    break
+done
 
 # The wheel, of which only the static ffmpeg inside is taken, for x86-64 and for 64-bit ARM.
 wheel="imageio-ffmpeg==0.8.1"
@@ -85,9 +97,23 @@ install_current_ffmpeg() {
     touch "$stamp"
 }
 
+# The players of web pages, at the versions and with the digests of package-lock.json.
+install_web_players() {
+    local folder=tests/browser/node_modules digest
+    local stamp="$folder/.rtmpd-installed"
+    digest=$(sha256sum <tests/browser/package-lock.json)
+    if [ -e "$stamp" ] && [ "$(<"$stamp")" = "$digest" ]; then
+        return
+    fi
+    printf 'fetching the players of web pages (tests/browser/package.json)\n'
+    quietly npm --prefix tests/browser ci --ignore-scripts --no-audit --no-fund
+    printf '%s\n' "$digest" >"$stamp"
+}
+
 if command -v apt-get >/dev/null; then
     install_packages
 else
     check_programs
 fi
 install_current_ffmpeg
+install_web_players

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # All tests of rtmpd, on a Debian or Ubuntu with a Rust toolchain (with rustfmt and clippy).
-# Installs what they use: programs of the distribution, and a current ffmpeg into target/test-tools.
+# Installs what they use: programs of the distribution, a current ffmpeg into target/test-tools, and the players of web
+# pages into tests/browser/node_modules.
 # Stops at the first part that fails.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -27,3 +28,7 @@ cargo test --locked --test interop -- --include-ignored
 step "container tests: what the muxers write, read by real programs"
 cargo test --locked --quiet --test containers --test fmp4 --test record --no-run
 cargo test --locked --test containers --test fmp4 --test record -- --include-ignored
+
+step "browser tests: what the server sends, played in Chromium"
+cargo test --locked --quiet --test browser --no-run
+cargo test --locked --test browser -- --include-ignored

@@ -59,9 +59,9 @@ def measure(options, folder, cleanup):
     """All joins; prints the table as it grows and returns its rows."""
     url = options.url
     if url is None:
-        server, address = start_own_server(options.rtmpd, folder)
+        server, addresses = start_own_server(options.rtmpd, folder)
         cleanup.append(server.stop)
-        url = f"rtmp://{address}/live/latency"
+        url = f"rtmp://{addresses['rtmp']}/live/latency"
     screen = Screen(folder)
     cleanup.append(screen.close)
     publisher = Publisher(options.publish or url, options, folder)

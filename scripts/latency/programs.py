@@ -52,18 +52,21 @@ def wait_until(condition, seconds, what):
     raise TimeoutError(f"{what}: not within {seconds:g} s")
 
 
-def start_own_server(binary, folder):
-    """rtmpd on a free port of this machine, and the address of its RTMP listener."""
-    server = Program("rtmpd", [binary, "--bind", "127.0.0.1", "--port", "0", "--http-port", "off"], folder)
+def start_own_server(binary, folder, http_port="off"):
+    """rtmpd on free ports of this machine, and the addresses of its listeners by protocol: rtmp, and http unless off."""
+    command = [binary, "--bind", "127.0.0.1", "--port", "0", "--http-port", http_port]
+    server = Program("rtmpd", command, folder)
+    protocols = {"rtmp"} if http_port == "off" else {"rtmp", "http"}
 
-    def address():
+    def addresses():
         if server.has_ended():
             raise RuntimeError(f"rtmpd has ended:\n{server.log()}")
         lines = [line.split() for line in server.log().splitlines(keepends=True) if line.endswith("\n")]
-        return next((words[2] for words in lines if words[:2] == ["listening", "rtmp"]), None)
+        found = {words[1]: words[2] for words in lines if len(words) == 3 and words[0] == "listening"}
+        return found if found.keys() == protocols else None
 
     try:
-        return server, wait_until(address, 5, "rtmpd says where it listens")
+        return server, wait_until(addresses, 5, "rtmpd says where it listens")
     except BaseException:
         server.stop()
         raise

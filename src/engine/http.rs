@@ -210,6 +210,9 @@ impl Engine {
     fn wait_for_stream(&mut self, id: ConnectionId, name: String, waiting: Waiting) {
         let Some(peer) = self.connections.get_mut(id.0).and_then(|connection| connection.http()) else { return };
         peer.waiting = Some(Box::new(waiting));
+        if let Some(connection) = self.connections.get(id.0) {
+            info!("{}: waits for {name} over HTTP", connection.peer);
+        }
         self.waiting_for.entry(name).or_default().push(id);
     }
 

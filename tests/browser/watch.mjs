@@ -1,9 +1,13 @@
-// Plays one address in a headless Chromium and prints what was seen as one line of JSON.
+// Plays one address in a headless Chromium and writes what is seen, one JSON object on each line.
 //
 //     node watch.mjs WAY URL SECONDS [FOLDER]
 //
-// WAY is one of the ways of page.html. Screenshots go into FOLDER. `seen`: the looks taken four times a second once a
-// picture is there; each has the mark of the picture, the delay in ms where a clock is drawn in it, and the time.
+// WAY is one of the ways of page.html. Once a picture is there, a line with `event: "look"` is written four times a
+// second: the mark of the picture, the delay in ms where a clock is drawn in it, the player's time, pictures so far;
+// `age` in ms counts from the first look.
+// The last line has `event: "end"`: how long the first picture took, troubles, and stalls (a player that ran out of
+// pictures for a moment, which says more about a busy machine than about what it was sent). SIGTERM ends it sooner.
+// Two screenshots go into FOLDER. CHROMIUM in the environment names another program than /usr/bin/chromium.
 
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
@@ -18,47 +22,67 @@ const files = {
   "/mpegts.js": ["node_modules/mpegts.js/dist/mpegts.js", "text/javascript"],
   "/": ["page.html", "text/html"],
 };
-const FIRST_PICTURE_S = 30;
+const FIRST_PICTURE_MS = 30_000;
+const LOOK_EVERY_MS = 250;
 
-const server = createServer(async (request, response) => {
-  const file = files[new URL(request.url, "http://here").pathname];
-  if (!file) {
-    response.writeHead(404).end();
-    return;
+let isAskedToEnd = false;
+process.on("SIGTERM", () => { isAskedToEnd = true; });
+
+const write = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+
+async function serveThePage() {
+  const server = createServer(async (request, response) => {
+    const file = files[new URL(request.url, "http://here").pathname];
+    if (file) {
+      response.writeHead(200, { "Content-Type": file[1] }).end(await readFile(join(here, file[0])));
+    } else {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+  return server;
+}
+
+async function watch(page, shoot) {
+  const began = Date.now();
+  const until = began + seconds * 1000;
+  let looks = 0;
+  while (Date.now() < until && !isAskedToEnd) {
+    write({ event: "look", age: Date.now() - began, ...await page.evaluate("look()") });
+    if (looks === 0) await shoot(0);
+    looks += 1;
+    await page.waitForTimeout(LOOK_EVERY_MS);
   }
-  response.writeHead(200, { "Content-Type": file[1] }).end(await readFile(join(here, file[0])));
-});
-await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+  await shoot(1);
+}
 
+const server = await serveThePage();
 const browser = await chromium.launch({
-  executablePath: "/usr/bin/chromium",
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  handleSIGTERM: false,
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"],
 });
-const result = { way, url, troubles: [], seen: [], startMs: null };
+const result = { event: "end", way, url, startMs: null, troubles: [], stalls: [] };
 try {
   const page = await browser.newPage({ viewport: { width: 640, height: 360 } });
   page.on("pageerror", (error) => result.troubles.push(`page: ${error.message}`));
-  const began = Date.now();
-  const address = `http://127.0.0.1:${server.address().port}/?way=${way}&url=${encodeURIComponent(url)}`;
-  await page.goto(address);
-  await page.waitForFunction("video.readyState >= 2 && video.videoWidth > 0", null, { timeout: FIRST_PICTURE_S * 1000 });
-  result.startMs = Date.now() - began;
-  const until = Date.now() + seconds * 1000;
-  let shots = 0;
-  while (Date.now() < until) {
-    result.seen.push(await page.evaluate("look()"));
-    if (folder && (shots === 0 || (shots === 1 && Date.now() > until - 1000))) {
-      await page.screenshot({ path: join(folder, `${way}-${shots}.png`) });
-      shots += 1;
-    }
-    await page.waitForTimeout(250);
+  const shoot = async (number) => {
+    if (folder) await page.screenshot({ path: join(folder, `${way}-${number}.png`) });
+  };
+  await page.goto(`http://127.0.0.1:${server.address().port}/?way=${way}&url=${encodeURIComponent(url)}`);
+  try {
+    await page.waitForFunction("firstPictureMs !== null", null, { timeout: FIRST_PICTURE_MS });
+    await watch(page, shoot);
+  } finally {
+    const { troubles, stalls, startMs } = await page.evaluate("({ troubles, stalls, startMs: firstPictureMs })");
+    result.troubles.push(...troubles);
+    Object.assign(result, { stalls, startMs });
   }
-  result.troubles.push(...await page.evaluate("troubles"));
 } catch (error) {
   result.troubles.push(String(error.message ?? error));
 } finally {
   await browser.close();
   server.close();
 }
-console.log(JSON.stringify(result));
+write(result);

@@ -1,4 +1,5 @@
-//! The server against real programs: ffmpeg (the distribution's and a current one), ffprobe, rtmpdump and GStreamer.
+//! The server against real programs: ffmpeg (the distribution's and a current one), ffprobe, rtmpdump,
+//! GStreamer, mpv and VLC.
 //!
 //! A plain `cargo test` ignores all of them; `scripts/test.sh` installs the programs and runs them. Everything stays on
 //! the loopback interface, every server takes a free port, every wait ends, and what a test started dies with it. A
@@ -13,6 +14,7 @@
 )]
 
 mod enhanced;
+mod http;
 mod join;
 mod lifetime;
 mod media;

@@ -102,6 +102,15 @@ pub fn publish_live(mut command: Command, clip: &Path, url: &str) -> Program {
     publish(command, clip, &[], url)
 }
 
+/// Publishes a moving picture and a tone, encoded as they go, with B-frames and a key frame each second, without end.
+pub fn publish_endless(url: &str) -> Program {
+    let mut command = ffmpeg();
+    command.arg("-re").args(PICTURE).arg("-re").args(TONE);
+    command.args(["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p"]);
+    command.args(["-bf", "2", "-x264-params", "b-adapt=0", "-g", "25"]).args(AAC).args(["-f", "flv", url]);
+    Program::start("publisher", &mut command)
+}
+
 fn copying(mut command: Command, clip: &Path, options: &[&str], to: &OsStr) -> Command {
     command.arg("-i").arg(clip).args(["-map", "0", "-c", "copy"]).args(options);
     command.args(["-flvflags", "no_duration_filesize", "-f", "flv"]).arg(to);

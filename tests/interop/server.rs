@@ -4,25 +4,34 @@ use std::process::Command;
 
 use super::program::Program;
 
-/// What the server says on standard output once it takes connections; its address follows.
-const LISTENING: &str = "listening rtmp ";
-
-/// A running server on a free port.
+/// A running server on free ports.
 pub struct Server {
     program: Program,
     address: String,
 }
 
 impl Server {
-    /// Starts a server.
+    /// Starts a server without HTTP.
     pub fn start() -> Server {
+        Server::launch(&["--http-port", "off"])
+    }
+
+    /// Starts a server that serves HTTP as well.
+    pub fn start_with_http() -> Server {
+        Server::launch(&["--http-port", "0"])
+    }
+
+    fn launch(arguments: &[&str]) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rtmpd"));
-        command.args(["-p", "0", "-b", "127.0.0.1", "--http-port", "off"]).env("RUST_LOG", "debug");
+        command.args(["-p", "0", "-b", "127.0.0.1"]).args(arguments).env("RUST_LOG", "debug");
         let program = Program::start("rtmpd", &mut command);
-        let address = program.wait_for_stdout("listening", |lines| {
-            lines.iter().find_map(|line| line.strip_prefix(LISTENING)).map(str::to_owned)
-        });
+        let address = listening(&program, "rtmp");
         Server { program, address }
+    }
+
+    /// Where something is served over HTTP or WebSocket (`scheme`): `file` is a stream with what says its form.
+    pub fn web_url(&self, scheme: &str, file: &str) -> String {
+        format!("{scheme}://{}/live/{file}", listening(&self.program, "http"))
     }
 
     /// Where a stream is published and played.
@@ -58,4 +67,10 @@ impl Server {
             finished.stderr.iter().filter(|line| line.contains(" ERROR ") || line.contains("panicked")).collect();
         assert!(errors.is_empty(), "errors in the server's log: {errors:#?}");
     }
+}
+
+/// The address for a protocol, which the server tells once it takes connections.
+fn listening(program: &Program, protocol: &str) -> String {
+    let start = format!("listening {protocol} ");
+    program.wait_for_stdout(&start, |lines| lines.iter().find_map(|line| line.strip_prefix(&start)).map(str::to_owned))
 }
