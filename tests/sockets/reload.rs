@@ -60,7 +60,7 @@ fn a_file_with_a_mistake_changes_nothing_and_the_log_says_where_it_is() {
 fn what_cannot_change_is_told_by_its_key_and_flags_still_win() {
     let server = Server::with_config("");
     let fixed = "[server]\nchunk_size = 4096\nport = 1\nbind = \"::1\"\nhttp_port = 1\n";
-    server.reload(&format!("{fixed}[limits.session]\nidle_timeout_ms = 20000\n"));
+    server.reload(&format!("{fixed}[limits.session]\npublisher_idle_timeout_ms = 20000\n"));
     server.wait_for_log(READ_AGAIN, 1);
     let log = server.stop();
     let told: Vec<&String> = log.iter().filter(|line| line.contains(" stays ")).collect();
