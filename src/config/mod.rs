@@ -323,6 +323,8 @@ pub struct EngineConfig {
     pub access: AccessLimits,
     /// Programs that are asked and told.
     pub callbacks: CallbackConfig,
+    /// Whether the server publishes a clip of its own as `live/test`.
+    pub test_stream: bool,
     /// What holds for applications without a section of their own.
     pub app: AppConfig,
     /// Sections of single applications, by name.
@@ -350,6 +352,7 @@ impl Default for EngineConfig {
             record: RecordConfig::default(),
             access: AccessLimits::default(),
             callbacks: CallbackConfig::default(),
+            test_stream: false,
             app: AppConfig::default(),
             apps: BTreeMap::new(),
         }

@@ -25,6 +25,7 @@ mod http;
 mod kept;
 mod outputs;
 mod queue;
+mod test_stream;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -46,6 +47,7 @@ use self::dirty::DirtyList;
 use self::fanout::{FanOut, from_hub_id, hub_id, lane};
 use self::http::HttpPeer;
 use self::outputs::Outputs;
+use self::test_stream::TestStream;
 use crate::access as access_room;
 use crate::config::{EngineConfig, HttpLimits, JoinMode};
 use crate::container::flv::tag;
@@ -125,6 +127,7 @@ pub struct Engine {
     outputs: Outputs,
     /// What addresses and publishers use.
     usage: Usage,
+    test_stream: Option<TestStream>,
     /// HTTP requests for streams that are not there yet, by name.
     waiting_for: HashMap<String, Vec<ConnectionId>>,
     latest_burst: LatestBurst,
@@ -149,6 +152,7 @@ impl Engine {
             live: LiveForms::default(),
             outputs: Outputs::default(),
             usage: Usage::new(config.access),
+            test_stream: config.test_stream.then(|| TestStream::new(now)).flatten(),
             waiting_for: HashMap::new(),
             latest_burst: LatestBurst::default(),
             connections: Slab::new(),
@@ -233,6 +237,7 @@ impl Engine {
         hub.handle_timeout(now, &mut sink);
         self.outputs.handle_timeout(now);
         self.drain_outputs(now);
+        self.play_test_stream(now);
         while let Some((at, id)) = self.deadlines.pop_due(now) {
             let Some(connection) = self.connections.get_mut(id.0) else { continue };
             // An entry that a later one replaced, or of an earlier connection with this id.
@@ -248,7 +253,8 @@ impl Engine {
     /// When [`Engine::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let outputs = self.outputs.poll_timeout();
-        let deadlines = [self.hub.poll_timeout(), self.deadlines.next(), self.dirty.held_until(), outputs];
+        let test = self.test_stream.as_ref().and_then(TestStream::poll_timeout);
+        let deadlines = [self.hub.poll_timeout(), self.deadlines.next(), self.dirty.held_until(), outputs, test];
         deadlines.into_iter().flatten().min()
     }
 
@@ -348,6 +354,7 @@ impl Engine {
             }
             self.close(now, id, CloseReason::ShuttingDown);
         }
+        self.shut_down_test_stream(now);
         self.outputs.stop_all_recordings(now);
         self.drain_outputs(now);
     }
@@ -551,6 +558,7 @@ impl Engine {
         let identity = access_room::identity(app, &path.query);
         let name = hub_name(path);
         let publisher = PublisherId(hub_id(id, message_stream));
+        self.test_stream_gives_way(now, &name);
         let (hub, mut sink) = self.hub_and_sink(now);
         let granted = hub.publish(now, &name, publisher, &identity, app.takeover, &mut sink);
         let Some(connection) = self.connections.get_mut(id.0) else { return };

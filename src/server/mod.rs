@@ -122,6 +122,7 @@ impl Server {
             Ok(limit) => debug!("{limit} descriptors at most"),
             Err(error) => warn!("the limit on descriptors stays as it is: {error}"),
         }
+        sys::survive_file_size_limit();
         let poll = Poll::new()?;
         let mut listeners = Vec::new();
         let wanted = [(Protocol::Rtmp, Some(config.address())), (Protocol::Http, config.http_address())];

@@ -1,7 +1,7 @@
 //! Every call that differs between platforms, and all `unsafe` of this crate.
 //!
-//! Owns: socket options that `mio` does not have, inherited descriptors, locks on files, and the limit on descriptors.
-//! Does not know what they are for.
+//! Owns: socket options that `mio` does not have, inherited descriptors, locks on files, and limits of the process. Does
+//! not know what they are for.
 #![allow(unsafe_code, reason = "socket options, locks and limits that no safe wrapper in use offers")]
 
 use std::io;
@@ -61,6 +61,12 @@ fn set_option(socket: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, val
     // SAFETY: the descriptor is borrowed and open, `value` lives over the call and `len` is its size.
     let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Has a write that the limit on file sizes forbids fail, instead of ending the process.
+pub(super) fn survive_file_size_limit() {
+    // SAFETY: no handler of ours is installed; the signal is only ignored.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
 /// Raises the number of descriptors this process may have to what the system allows. Says how many that is.

@@ -25,4 +25,5 @@ mod media_passes_as_it_came;
 mod players_join_in_three_ways;
 mod publishers_come_and_go;
 mod settings_change_and_nobody_is_dropped;
+mod slow_disks_hurt_nobody;
 mod slow_players_hurt_only_themselves;
