@@ -32,3 +32,7 @@ cargo test --locked --test containers --test fmp4 --test record -- --include-ign
 step "browser tests: what the server sends, played in Chromium"
 cargo test --locked --quiet --test browser --no-run
 cargo test --locked --test browser -- --include-ignored
+
+step "live tests: recordings that are killed or have no disk, two minutes of HLS"
+cargo test --locked --quiet --test live --no-run
+cargo test --locked --test live -- --include-ignored

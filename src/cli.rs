@@ -6,6 +6,10 @@
 //! Everything about a flag stands in one row of `FLAGS`: how it is written, what `--help` says of it, and what it
 //! does to [`Typed`].
 
+mod complete;
+mod generate;
+mod man;
+
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,6 +18,7 @@ use getopts::{Fail, HasArg, Occur, Options};
 use log::LevelFilter;
 use thiserror::Error;
 
+pub use self::generate::Generated;
 use crate::config::{self, Config, HttpPort};
 
 /// What the program is asked to do.
@@ -23,6 +28,8 @@ pub enum Request {
     Help,
     /// Print [`version`].
     Version,
+    /// Print the text of this.
+    Generate(Generated),
     /// Serve, or only check the configuration.
     Run(Typed),
 }
@@ -42,12 +49,15 @@ pub struct Typed {
     pub batch_ms: Option<u64>,
     /// Directory in which every stream is recorded.
     pub record: Option<String>,
+    /// Publish the built-in clip.
+    pub test_stream: bool,
     /// Name of the configuration file.
     pub config: Option<String>,
     /// Only print what holds.
     pub check: bool,
     /// How often more log was asked for.
     pub verbosity: usize,
+    generate: Option<Generated>,
     help: bool,
     version: bool,
 }
@@ -142,6 +152,17 @@ const FLAGS: &[Flag] = &[
     },
     Flag {
         short: "",
+        long: "test-stream",
+        value: None,
+        help: "publish a built-in clip as live/test",
+        default: None,
+        update: |typed, _| {
+            typed.test_stream = true;
+            Ok(())
+        },
+    },
+    Flag {
+        short: "",
         long: "config",
         value: Some("FILE"),
         help: "TOML file; flags given on the command line win",
@@ -170,6 +191,17 @@ const FLAGS: &[Flag] = &[
         default: None,
         update: |typed, _| {
             typed.verbosity += 1;
+            Ok(())
+        },
+    },
+    Flag {
+        short: "",
+        long: "generate",
+        value: Some("WHAT"),
+        help: "print the man page (man) or completion (bash, zsh, fish), exit",
+        default: None,
+        update: |typed, value| {
+            typed.generate = Some(Generated::parse(value)?);
             Ok(())
         },
     },
@@ -219,6 +251,7 @@ pub fn parse(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Reques
     Ok(match typed {
         Typed { help: true, .. } => Request::Help,
         Typed { version: true, .. } => Request::Version,
+        Typed { generate: Some(what), .. } => Request::Generate(what),
         typed => Request::Run(typed),
     })
 }
@@ -231,6 +264,7 @@ impl Typed {
         config.bind = self.bind.unwrap_or(config.bind);
         config.engine.chunk_size = self.chunk_size.unwrap_or(config.engine.chunk_size);
         config.engine.batch_ms = self.batch_ms.unwrap_or(config.engine.batch_ms);
+        config.engine.test_stream |= self.test_stream;
         if let Some(directory) = &self.record {
             config.engine.record.auto = true;
             config.engine.record.directory = directory.into();
@@ -415,6 +449,8 @@ mod tests {
             ("-V -h", Request::Help),
             ("-V", Request::Version),
             ("--version -v", Request::Version),
+            ("--generate man --generate zsh", Request::Generate(Generated::Zsh)),
+            ("--generate man -V", Request::Version),
         ] {
             assert_eq!(parse(line.split_whitespace()), Ok(expected), "{line}");
         }
@@ -441,6 +477,7 @@ mod tests {
             ("-p", "-p needs a value".to_owned()),
             ("--prot 1", "there is no option --prot".to_owned()),
             ("-x", "there is no option -x".to_owned()),
+            ("--generate csh", "--generate must be one of man, bash, zsh, fish, is \"csh\"".to_owned()),
             ("--check=yes", "--check takes no value".to_owned()),
             ("1935", "\"1935\" belongs to no option".to_owned()),
         ];

@@ -12,11 +12,14 @@
 //! 5. [`http`]: HTTP/1.1 and WebSocket, without I/O.
 //! 6. [`hub`]: who publishes, who subscribes, who gets which frame.
 //! 7. [`output`]: what frames become over HTTP and in files.
-//! 8. [`engine`]: sessions, hub and outputs joined: the whole server without I/O.
-//! 9. [`server`]: the only room with sockets and a clock.
+//! 8. [`access`]: who may publish and play; [`callback`]: asking and telling other programs.
+//! 9. [`engine`]: sessions, hub and outputs joined: the whole server without I/O.
+//! 10. [`server`]: the only room with sockets and a clock.
 //!
 //! A room may use only rooms above it in this list, and [`config`], which holds every default and limit.
 
+pub mod access;
+pub mod callback;
 pub mod cli;
 pub mod config;
 pub mod container;

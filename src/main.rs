@@ -40,6 +40,7 @@ fn run() -> Result<(), Failure> {
     let typed = match cli::parse(std::env::args_os().skip(1))? {
         Request::Help => return print(&cli::help()),
         Request::Version => return print(&cli::version()),
+        Request::Generate(what) => return print(&what.text()),
         Request::Run(typed) => typed,
     };
     let config = read_config(&typed)?;

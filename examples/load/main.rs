@@ -1,12 +1,13 @@
 //! Load for RTMP servers, what it costs them, and the least that it can cost.
 //!
 //! `load --help` says what it does. All load is bounded in number and time and ends by itself. Read it in this order:
-//! `options`, `watch`, `storm`, `fairness` and `idle` (what is measured), `world` (the loop), `player` and
+//! `options`, `watch`, `storm`, `fairness`, `hls` and `idle` (what is measured), `world` (the loop), `player` and
 //! `publisher`, `clip` (what is sent), `skim`, `link`, `stats`, `report`; and `floor`, the server to compare with.
 
 mod clip;
 mod fairness;
 mod floor;
+mod hls;
 mod idle;
 mod link;
 mod options;
@@ -47,6 +48,7 @@ fn run(options: &Options) -> io::Result<()> {
         Command::Paced | Command::Saturated | Command::Join => watch::run(options)?,
         Command::Fairness => fairness::run(options)?,
         Command::Storm => storm::run(options)?,
+        Command::Hls => hls::run(options)?,
         Command::Idle => idle::run(options)?,
         Command::Floor => return floor::run(options),
     };

@@ -23,6 +23,8 @@ usage: load COMMAND [OPTIONS] [rtmp://HOST:PORT/APP/STREAM[?QUERY]]
   storm      connect, play, first key frame, close; again and again
   fairness   a key frame of 300 KiB every second to many players of one stream: how late is the sound of another
              stream with one player, with those key frames and without
+  hls        N players of Low-Latency HLS: playlist requests that wait, and each part as soon as it is there. Somebody else
+             publishes. The URL is http://HOST:PORT/APP/STREAM
   idle       connections that say `connect` and nothing more
   floor      serve: each message with one write to each player, and nothing else
 
@@ -37,6 +39,7 @@ pub enum Command {
     Join,
     Storm,
     Fairness,
+    Hls,
     Idle,
     Floor,
 }
@@ -106,6 +109,7 @@ impl Options {
             Some("join") => Command::Join,
             Some("storm") => Command::Storm,
             Some("fairness") => Command::Fairness,
+            Some("hls") => Command::Hls,
             Some("idle") => Command::Idle,
             Some("floor") => Command::Floor,
             _ => return Err(flags.usage(USAGE)),
@@ -202,15 +206,18 @@ fn pids(matches: &Matches) -> Result<Option<Watched>, String> {
 }
 
 fn parse_url(url: &str, chunk_size: usize) -> Result<Target, String> {
-    let bad = || format!("{url}: not rtmp://HOST:PORT/APP/STREAM");
-    let rest = url.strip_prefix("rtmp://").ok_or_else(bad)?;
+    let bad = || format!("{url}: not rtmp://HOST:PORT/APP/STREAM (hls: http://)");
+    let (rest, port) = match url.strip_prefix("http://") {
+        Some(rest) => (rest, 8080),
+        None => (url.strip_prefix("rtmp://").ok_or_else(bad)?, 1935),
+    };
     let (host, path) = rest.split_once('/').ok_or_else(bad)?;
     let (app, stream) = path.split_once('/').ok_or_else(bad)?;
     let (stream, query) = match stream.split_once('?') {
         Some((stream, query)) => (stream, format!("?{query}")),
         None => (stream, String::new()),
     };
-    let host = if host.contains(':') { host.to_owned() } else { format!("{host}:1935") };
+    let host = if host.contains(':') { host.to_owned() } else { format!("{host}:{port}") };
     let address = host.to_socket_addrs().map_err(|error| format!("{host}: {error}"))?.next().ok_or_else(bad)?;
     Ok(Target { address, app: app.to_owned(), stream: stream.to_owned(), query, chunk_size })
 }

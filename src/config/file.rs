@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
+use super::access::{AccessForm, expected_secret};
 use super::{
-    AppConfig, Config, EngineConfig, HlsConfig, HttpLimits, HttpPort, HubLimits, JoinMode, QueueLimits, RecordConfig,
-    SessionLimits, Takeover, ranges,
+    AccessLimits, AppConfig, CallbackConfig, Config, EngineConfig, HlsConfig, HttpLimits, HttpPort, HubLimits,
+    JoinMode, QueueLimits, RecordConfig, SessionLimits, Takeover, ranges,
 };
 
 /// What is wrong with a configuration file, and in which line.
@@ -35,6 +36,7 @@ struct FileForm {
     limits: LimitsForm,
     hls: HlsConfig,
     record: RecordConfig,
+    callbacks: CallbackConfig,
     default: AppConfig,
     app: BTreeMap<String, AppForm>,
 }
@@ -48,6 +50,7 @@ struct ServerForm {
     http_port: HttpPort,
     chunk_size: usize,
     batch_ms: u64,
+    test_stream: bool,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -58,6 +61,7 @@ struct LimitsForm {
     http: HttpLimits,
     queue: QueueLimits,
     hub: HubLimits,
+    access: AccessLimits,
 }
 
 /// What one application has of its own.
@@ -66,6 +70,30 @@ struct LimitsForm {
 struct AppForm {
     join: Option<JoinMode>,
     takeover: Option<Takeover>,
+    publish: AccessForm,
+    play: AccessForm,
+}
+
+impl AppForm {
+    fn over(self, default: &AppConfig) -> AppConfig {
+        AppConfig {
+            join: self.join.unwrap_or(default.join),
+            takeover: self.takeover.unwrap_or(default.takeover),
+            publish: self.publish.over(&default.publish),
+            play: self.play.over(&default.play),
+        }
+    }
+}
+
+impl From<&AppConfig> for AppForm {
+    fn from(app: &AppConfig) -> Self {
+        AppForm {
+            join: Some(app.join),
+            takeover: Some(app.takeover),
+            publish: AccessForm::from(&app.publish),
+            play: AccessForm::from(&app.play),
+        }
+    }
 }
 
 impl Default for ServerForm {
@@ -83,10 +111,7 @@ impl Default for LimitsForm {
 impl From<&Config> for FileForm {
     fn from(config: &Config) -> Self {
         let engine = &config.engine;
-        let apps = engine
-            .apps
-            .iter()
-            .map(|(name, app)| (name.clone(), AppForm { join: Some(app.join), takeover: Some(app.takeover) }));
+        let apps = engine.apps.iter().map(|(name, app)| (name.clone(), AppForm::from(app)));
         FileForm {
             server: ServerForm {
                 bind: config.bind,
@@ -94,6 +119,7 @@ impl From<&Config> for FileForm {
                 http_port: config.http_port,
                 chunk_size: engine.chunk_size,
                 batch_ms: engine.batch_ms,
+                test_stream: engine.test_stream,
             },
             limits: LimitsForm {
                 connections: engine.connections,
@@ -101,9 +127,11 @@ impl From<&Config> for FileForm {
                 http: engine.http.clone(),
                 queue: engine.queue.clone(),
                 hub: engine.hub.clone(),
+                access: engine.access,
             },
             hls: engine.hls.clone(),
             record: engine.record.clone(),
+            callbacks: engine.callbacks.clone(),
             default: engine.app.clone(),
             app: apps.collect(),
         }
@@ -112,13 +140,8 @@ impl From<&Config> for FileForm {
 
 impl From<FileForm> for Config {
     fn from(form: FileForm) -> Self {
-        let FileForm { server, limits, hls, record, default, app } = form;
-        let apps = app.into_iter().map(|(name, own)| {
-            let join = own.join.unwrap_or(default.join);
-            let takeover = own.takeover.unwrap_or(default.takeover);
-            (name, AppConfig { join, takeover })
-        });
-        let apps = apps.collect();
+        let FileForm { server, limits, hls, record, callbacks, default, app } = form;
+        let apps = app.into_iter().map(|(name, own)| (name, own.over(&default))).collect();
         let engine = EngineConfig {
             chunk_size: server.chunk_size,
             batch_ms: server.batch_ms,
@@ -129,6 +152,9 @@ impl From<FileForm> for Config {
             hub: limits.hub,
             hls,
             record,
+            access: limits.access,
+            callbacks,
+            test_stream: server.test_stream,
             app: default,
             apps,
         };
@@ -209,12 +235,16 @@ fn explain(text: &str, error: &toml::de::Error) -> FileError {
     let line = line_at(text, span.start);
     let message = one_line(error.message());
     let Ok(table) = DeTable::parse(text) else {
-        let written = text.lines().nth(line - 1).unwrap_or_default();
-        return FileError { line, problem: format!("this is not TOML: {message}: {}", quoted(written)) };
+        let written = text.lines().nth(line - 1).and_then(beginning);
+        let written = written.map(|written| format!(": {}", quoted(written))).unwrap_or_default();
+        return FileError { line, problem: format!("this is not TOML: {message}{written}") };
     };
     let Some(key) = key_at(table.get_ref(), "", &span) else {
         return FileError { line, problem: message };
     };
+    if let Some(expected) = expected_secret(&key) {
+        return FileError { line, problem: format!("{key}: {expected}") };
+    }
     let problem = match ranges::allowed(&key) {
         Some(allowed) => {
             let written = text.get(span).unwrap_or_default();
@@ -234,10 +264,26 @@ fn key_at(table: &DeTable<'_>, path: &str, span: &Range<usize>) -> Option<String
         }
         match value.get_ref() {
             DeValue::Table(table) => key_at(table, &path, span),
-            DeValue::Array(_) if value.span().start <= span.start && span.end <= value.span().end => Some(path),
+            DeValue::Array(_) if contains(&value.span(), span) => Some(path),
             _ => None,
         }
     })
+}
+
+fn contains(outer: &Range<usize>, inner: &Range<usize>) -> bool {
+    outer.start <= inner.start && inner.end <= outer.end
+}
+
+/// What a line that cannot be read begins with: a section, or the name of a key. What follows may be a secret, and so
+/// may a line without either.
+fn beginning(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let name = match line.split_once('=') {
+        Some((name, value)) if !value.starts_with('=') => name.trim_end(),
+        None if line.starts_with('[') => line,
+        _ => return None,
+    };
+    (!name.is_empty() && !name.contains(['"', '\''])).then_some(name)
 }
 
 /// In which line `key` is set, where it is.

@@ -3,6 +3,8 @@
 //! Owns: what the operator may set, in which range, and what holds where nothing is set. Does not know sockets, files
 //! or protocol: [`parse`] takes the text of a configuration file, not its name.
 
+mod access;
+mod callbacks;
 mod file;
 mod hls;
 mod ranges;
@@ -15,6 +17,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::access::{AccessLimits, AccessRules, Network, NetworkError, SigningSecret, StreamKey};
+pub use self::callbacks::{CallbackConfig, CallbackFormat, CallbackUrl, CallbackUrlError};
 pub use self::file::{FileError, parse, to_toml};
 pub use self::hls::{HlsConfig, HlsFormat, HlsMode};
 pub(crate) use self::ranges::parse_number;
@@ -288,6 +292,10 @@ pub struct AppConfig {
     pub join: JoinMode,
     /// What happens to a second publisher.
     pub takeover: Takeover,
+    /// Who may publish.
+    pub publish: AccessRules,
+    /// Who may play.
+    pub play: AccessRules,
 }
 
 /// All that the engine needs to know.
@@ -311,6 +319,12 @@ pub struct EngineConfig {
     pub hls: HlsConfig,
     /// Recordings.
     pub record: RecordConfig,
+    /// Limits of each address.
+    pub access: AccessLimits,
+    /// Programs that are asked and told.
+    pub callbacks: CallbackConfig,
+    /// Whether the server publishes a clip of its own as `live/test`.
+    pub test_stream: bool,
     /// What holds for applications without a section of their own.
     pub app: AppConfig,
     /// Sections of single applications, by name.
@@ -336,6 +350,9 @@ impl Default for EngineConfig {
             hub: HubLimits::default(),
             hls: HlsConfig::default(),
             record: RecordConfig::default(),
+            access: AccessLimits::default(),
+            callbacks: CallbackConfig::default(),
+            test_stream: false,
             app: AppConfig::default(),
             apps: BTreeMap::new(),
         }

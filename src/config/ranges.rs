@@ -103,6 +103,15 @@ const RANGES: &[Range] = &[
     // A key frame, and what comes while the disk takes it.
     range("record.queue_bytes", MIB..=GIB, |c| c.engine.record.queue_bytes),
     range("record.flush_ms", 0..=60 * SECOND_MS, |c| c.engine.record.flush_ms),
+    range("limits.access.connections_per_ip", 0..=10_000_000, |c| c.engine.access.connections_per_ip as u64),
+    range("limits.access.publishes_per_second_per_ip", 0..=1_000_000, |c| {
+        c.engine.access.publishes_per_second_per_ip.into()
+    }),
+    range("limits.access.publishes_per_second", 0..=1_000_000, |c| c.engine.access.publishes_per_second.into()),
+    range("callbacks.timeout_ms", 100..=60 * SECOND_MS, |c| c.engine.callbacks.timeout_ms),
+    range("callbacks.retries", 0..=10, |c| c.engine.callbacks.retries.into()),
+    range("callbacks.waiting", 1..=1_000_000, |c| c.engine.callbacks.waiting as u64),
+    range("limits.access.stream_bytes_per_second", 0..=100 * GIB, |c| c.engine.access.stream_bytes_per_second),
 ];
 
 /// The first may not be larger than the second; why.

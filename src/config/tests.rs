@@ -45,7 +45,7 @@ fn each_section_is_read() {
     engine.hub.streams = 3;
     engine.hub.cache.probe_frames = 0;
     engine.hls = HlsConfig { mode: HlsMode::Always, format: HlsFormat::Ts, segments: 9, ..HlsConfig::default() };
-    engine.app = AppConfig { join: JoinMode::Key, takeover: Takeover::Reject };
+    engine.app = AppConfig { join: JoinMode::Key, takeover: Takeover::Reject, ..AppConfig::default() };
     assert_eq!(config, expected);
     assert_eq!(config.address().to_string(), "[::1]:0");
 }
@@ -65,9 +65,10 @@ fn an_app_overrides_single_keys_of_the_default() {
     let engine = parse(text).unwrap().engine;
     let (edge, gop) = (JoinMode::Edge, JoinMode::Gop);
     let (reject, silent) = (Takeover::Reject, Takeover::WhenSilent);
-    assert_eq!(*engine.app("tv"), AppConfig { join: gop, takeover: reject });
-    assert_eq!(*engine.app("live/inner"), AppConfig { join: edge, takeover: silent });
-    assert_eq!(*engine.app("other"), AppConfig { join: edge, takeover: reject });
+    let app = |join, takeover| AppConfig { join, takeover, ..AppConfig::default() };
+    assert_eq!(*engine.app("tv"), app(gop, reject));
+    assert_eq!(*engine.app("live/inner"), app(edge, silent));
+    assert_eq!(*engine.app("other"), app(edge, reject));
 }
 
 #[test]
@@ -138,7 +139,8 @@ fn mistakes_are_told_with_line_and_key() {
         ),
         (
             "\n[serve]\n",
-            "2: serve: unknown field `serve`, expected one of `server`, `limits`, `hls`, `record`, `default`, `app`",
+            "2: serve: unknown field `serve`, expected one of `server`, `limits`, `hls`, `record`, `callbacks`, \
+             `default`, `app`",
         ),
         ("[server]\nbind = 'localhost'\n", "2: server.bind: invalid IP address syntax"),
         ("[default]\njoin = 'now'", "2: default.join: unknown variant `now`, expected one of `edge`, `gop`, `key`"),
@@ -146,14 +148,17 @@ fn mistakes_are_told_with_line_and_key() {
             "[app.tv]\n\ntakeover = 'never'",
             "3: app.tv.takeover: unknown variant `never`, expected `when-silent` or `reject`",
         ),
-        ("[app.'a b']\nx = 1", "2: app.\"a b\".x: unknown field `x`, expected `join` or `takeover`"),
+        (
+            "[app.'a b']\nx = 1",
+            "2: app.\"a b\".x: unknown field `x`, expected one of `join`, `takeover`, `publish`, `play`",
+        ),
         ("\n\nlimits = 3", "3: limits: invalid type: integer `3`, expected a section"),
         (
             "[server]\nport = 99999999999999999999",
             "2: server.port: must be a whole number from 0 to 65535, is 999999999",
         ),
         ("[limits]\nqueue = 'big'", "2: limits.queue: invalid type: string \"big\", expected a section"),
-        ("[server]\nport = 1\nport = 2\n", "3: this is not TOML: duplicate key: \"port = 2\""),
+        ("[server]\nport = 1\nport = 2\n", "3: this is not TOML: duplicate key: \"port\""),
         (
             "[record]\npattern = '{day}-{sequence}'",
             "2: record.pattern: knows no placeholders but {app} {stream} {date} {time} {sequence}, is \"{day}-",
@@ -188,7 +193,14 @@ fn what_is_written_reads_back_the_same() {
     assert_eq!(parse(&to_toml(&Config::default()).unwrap()), Ok(Config::default()));
     config.engine.queue.lag_ms = 333;
     config.engine.hub.cache.gop_frames = 44;
-    let app = AppConfig { join: JoinMode::Gop, takeover: Takeover::Reject };
+    let rules = AccessRules {
+        deny: vec!["10.0.0.0/8".parse().unwrap()],
+        keys: vec![StreamKey::parse("abc").unwrap()],
+        stream_keys: BTreeMap::from([("a b".to_owned(), StreamKey::parse("def").unwrap())]),
+        ..AccessRules::default()
+    };
+    config.engine.app.play = rules.clone();
+    let app = AppConfig { join: JoinMode::Gop, takeover: Takeover::Reject, publish: rules, ..AppConfig::default() };
     config.engine.apps = BTreeMap::from([(String::new(), AppConfig::default()), ("a \"b\"/c".to_owned(), app)]);
     assert_eq!(parse(&to_toml(&config).unwrap()), Ok(config));
 }
@@ -252,8 +264,67 @@ fn the_example_file_tells_the_range_of_every_number() {
 
 #[test]
 fn the_sections_of_apps_in_the_example_can_be_used() {
-    let uncommented = EXAMPLE.replace("#[app", "[app").replace("#join", "join").replace("#takeover", "takeover");
-    assert_ne!(uncommented, EXAMPLE);
-    let engine = parse(&uncommented).unwrap().engine;
+    // Text has a blank behind its #.
+    let uncommented = EXAMPLE.lines().map(|line| match line.strip_prefix('#') {
+        Some(setting) if !setting.starts_with(' ') => setting,
+        _ => line,
+    });
+    let engine = parse(&uncommented.collect::<Vec<_>>().join("\n")).unwrap().engine;
     assert!(!engine.apps.is_empty());
+    assert!(engine.apps.values().any(|app| app.publish.wants_credentials()));
+}
+
+#[test]
+fn an_app_overrides_single_access_rules_of_the_default() {
+    let text = "[default.publish]\nkeys = ['abc']\ndeny = ['::1']\n\
+                [app.open.publish]\nkeys = []\n\
+                [app.tv.publish.stream_keys]\ncam = 'def'\n\
+                [app.tv.play]\nsigning_secret = '0123456789abcdef'\nallow = ['10.0.0.0/8', '::ffff:127.0.0.1']\n";
+    let engine = parse(text).unwrap().engine;
+    let (tv, open) = (engine.app("tv"), engine.app("open"));
+    assert_eq!(tv.publish.keys, [StreamKey::parse("abc").unwrap()]);
+    assert_eq!(tv.publish.stream_keys.get("cam"), StreamKey::parse("def").as_ref());
+    assert_eq!(tv.play.allow.iter().map(Network::to_string).collect::<Vec<_>>(), ["10.0.0.0/8", "127.0.0.1"]);
+    assert_eq!(tv.play.signing_secret.bytes(), b"0123456789abcdef");
+    assert!(!open.publish.wants_credentials() && !open.play.wants_credentials());
+    assert_eq!(open.publish.deny, engine.app.publish.deny);
+}
+
+#[test]
+fn wrong_access_rules_are_told_without_what_was_typed() {
+    let keys = "must be a list of keys in quotes";
+    let secret = "must be at least 16 bytes in quotes";
+    let cases = [
+        ("[default.publish]\nkeys = 's3cr3t'", format!("2: default.publish.keys: {keys}")),
+        ("[default.publish]\nkeys = ['x',\n'sha256:s3cr3t']", format!("2: default.publish.keys: {keys}")),
+        ("[default.play]\nkeys = ['']", format!("2: default.play.keys: {keys}")),
+        ("[app.tv.publish]\nkeys = ['a', 5]", format!("2: app.tv.publish.keys: {keys}")),
+        ("[default.publish]\nsigning_secret = 's3cr3t'", format!("2: default.publish.signing_secret: {secret}")),
+        ("[default.publish]\nsigning_secret = '***'", format!("2: default.publish.signing_secret: {secret}")),
+        (
+            "[default.publish.stream_keys]\ncam = ['s3cr3t']",
+            "2: default.publish.stream_keys.cam: must give each stream one key in quotes".to_owned(),
+        ),
+        ("[default.publish]\nkeys = ['s3cr3t", "2: this is not TOML: ".to_owned()),
+        ("[default.publish]\nkeys = [s3cr3t]", "2: this is not TOML: ".to_owned()),
+        ("[default.publish]\nkeys = [\ns3cr3t,\n]", "3: this is not TOML: ".to_owned()),
+        ("[default.publish]\nkeys = [\n's3cr3t\n]", "3: this is not TOML: ".to_owned()),
+        ("[default.publish]\nsecret = 's3cr3t'", "2: default.publish.secret: unknown field `secret`".to_owned()),
+    ];
+    for (text, expected) in cases {
+        let told = problem(text);
+        assert!(told.starts_with(&expected), "{text:?}\ntold:     {told}\nexpected: {expected}");
+        assert!(!told.contains("s3cr3t") && !told.contains('\n'), "{told}");
+    }
+    let told = problem("[default.play]\nallow = ['10.0.0.1/8']");
+    assert!(told.starts_with("2: default.play.allow: \"10.0.0.1/8\" has bits behind its length"), "{told}");
+}
+
+#[test]
+fn a_printed_configuration_shows_no_secret_and_is_not_taken_for_one() {
+    let text = "[default.publish]\nkeys = ['abc']\nsigning_secret = 'a long and good one'\n";
+    let printed = to_toml(&parse(text).unwrap()).unwrap();
+    assert!(printed.contains("signing_secret = \"***\"") && !printed.contains("good one"), "{printed}");
+    assert!(printed.contains("sha256:ba7816bf") && !printed.contains("\"abc\""), "{printed}");
+    assert!(problem(&printed).contains("*** stands for a secret that was not printed"));
 }

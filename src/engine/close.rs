@@ -4,6 +4,8 @@
 
 use thiserror::Error;
 
+use crate::access::Denied;
+use crate::access::limits::OverLimit;
 use crate::http::HttpError;
 use crate::rtmp::server::SessionError;
 
@@ -31,6 +33,15 @@ pub enum CloseReason {
     /// Publishing or playing was refused.
     #[error("refused: {0}")]
     Refused(String),
+    /// The rules of the application do not let it publish or play.
+    #[error("{0}")]
+    Denied(#[from] Denied),
+    /// Its address, or all together, do something more often than they may.
+    #[error("{0}")]
+    OverLimit(#[from] OverLimit),
+    /// A publisher sent more bytes per second than one may.
+    #[error("sends more than {0} bytes per second (limits.access.stream_bytes_per_second)")]
+    TooMuchData(u64),
     /// Another publisher of the same identity took the silent stream over.
     #[error("silent, and replaced by a new publisher")]
     TakenOver,
@@ -63,6 +74,12 @@ mod tests {
             (CloseReason::Session(SessionError::TooManyAnswers(9)), "answers pile up beyond 9 bytes"),
             (CloseReason::Session(SessionError::OutOfOrder("play")), "command play out of order"),
             (CloseReason::Refused("too many streams".to_owned()), "refused: too many streams"),
+            (CloseReason::Denied(Denied::UnknownKey), "its key is not known"),
+            (
+                CloseReason::OverLimit(OverLimit::Connections),
+                "its address has as many connections as one may (limits.access.connections_per_ip)",
+            ),
+            (CloseReason::TooMuchData(9), "sends more than 9 bytes per second (limits.access.stream_bytes_per_second)"),
             (CloseReason::Answered, "answered"),
             (CloseReason::StreamEnded, "the stream ended"),
             (CloseReason::TakenOver, "silent, and replaced by a new publisher"),

@@ -157,13 +157,19 @@ impl Engine {
         if let Some(Target::Hls { path, below }) = Target::hls_file(&request)
             && self.has_hls(&hub_name(&path))
         {
-            return self.serve_hls(now, id, &request, &path, &below);
+            if self.admits_viewer(now, id, &path) {
+                self.serve_hls(now, id, &request, &path, &below);
+            }
+            return;
         }
         match target {
             Target::Front => self.respond(now, id, Response::new(200, TEXT, FRONT)),
             Target::Health => self.respond(now, id, Response::new(200, TEXT, "ok\n")),
             Target::Nothing => self.respond(now, id, Response::text(404, "there is nothing here").with_cors()),
             Target::Live { ref path, .. } | Target::Hls { ref path, .. } => {
+                if !self.admits_viewer(now, id, path) {
+                    return;
+                }
                 let name = hub_name(path);
                 match &target {
                     Target::Live { form, .. } if self.hub.is_published(&name) => {

@@ -14,6 +14,7 @@
 //! 5. Drain [`Engine::poll_effect`] to `None`.
 //! 6. [`Engine::handle_outcome`] of every command that the disk was given.
 
+mod access;
 mod burst;
 mod close;
 mod connection;
@@ -24,6 +25,7 @@ mod http;
 mod kept;
 mod outputs;
 mod queue;
+mod test_stream;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -36,6 +38,7 @@ use bytes::{Bytes, BytesMut};
 use log::{debug, info, warn};
 use slab::Slab;
 
+use self::access::Usage;
 use self::burst::{LatestBurst, WireBurst};
 pub use self::close::CloseReason;
 use self::connection::{Attachment, Closing, Connection, Role, Session};
@@ -44,6 +47,8 @@ use self::dirty::DirtyList;
 use self::fanout::{FanOut, from_hub_id, hub_id, lane};
 use self::http::HttpPeer;
 use self::outputs::Outputs;
+use self::test_stream::TestStream;
+use crate::access as access_room;
 use crate::config::{EngineConfig, HttpLimits, JoinMode};
 use crate::container::flv::tag;
 use crate::http::{self as http_room, HttpSession};
@@ -120,6 +125,9 @@ pub struct Engine {
     /// What players over HTTP are sent.
     live: LiveForms,
     outputs: Outputs,
+    /// What addresses and publishers use.
+    usage: Usage,
+    test_stream: Option<TestStream>,
     /// HTTP requests for streams that are not there yet, by name.
     waiting_for: HashMap<String, Vec<ConnectionId>>,
     latest_burst: LatestBurst,
@@ -143,6 +151,8 @@ impl Engine {
             hub: Hub::new(config.hub.clone()),
             live: LiveForms::default(),
             outputs: Outputs::default(),
+            usage: Usage::new(config.access),
+            test_stream: config.test_stream.then(|| TestStream::new(now)).flatten(),
             waiting_for: HashMap::new(),
             latest_burst: LatestBurst::default(),
             connections: Slab::new(),
@@ -176,6 +186,7 @@ impl Engine {
         if self.connections.len() >= self.config.connections {
             return Err(CloseReason::TooManyConnections);
         }
+        self.usage.connect(now, peer.ip())?;
         let session = match protocol {
             Protocol::Rtmp => {
                 let session = ServerSession::new(now, Arc::clone(&self.session_config), self.next_random());
@@ -213,6 +224,7 @@ impl Engine {
     pub fn handle_closed(&mut self, now: Instant, id: ConnectionId, reason: CloseReason) {
         self.detach_all(now, id, Departure::Lost);
         if let Some(connection) = self.connections.try_remove(id.0) {
+            self.usage.disconnect(now, connection.peer.ip());
             let reason = connection.closing.as_ref().map_or(&reason, |closing| &closing.reason);
             log_close(now, &connection, reason);
         }
@@ -225,6 +237,7 @@ impl Engine {
         hub.handle_timeout(now, &mut sink);
         self.outputs.handle_timeout(now);
         self.drain_outputs(now);
+        self.play_test_stream(now);
         while let Some((at, id)) = self.deadlines.pop_due(now) {
             let Some(connection) = self.connections.get_mut(id.0) else { continue };
             // An entry that a later one replaced, or of an earlier connection with this id.
@@ -240,7 +253,8 @@ impl Engine {
     /// When [`Engine::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let outputs = self.outputs.poll_timeout();
-        let deadlines = [self.hub.poll_timeout(), self.deadlines.next(), self.dirty.held_until(), outputs];
+        let test = self.test_stream.as_ref().and_then(TestStream::poll_timeout);
+        let deadlines = [self.hub.poll_timeout(), self.deadlines.next(), self.dirty.held_until(), outputs, test];
         deadlines.into_iter().flatten().min()
     }
 
@@ -340,6 +354,7 @@ impl Engine {
             }
             self.close(now, id, CloseReason::ShuttingDown);
         }
+        self.shut_down_test_stream(now);
         self.outputs.stop_all_recordings(now);
         self.drain_outputs(now);
     }
@@ -480,8 +495,10 @@ impl Engine {
             Event::Connected(info) => {
                 if let Some(connection) = self.connections.get(id.0) {
                     let flash_ver = info.flash_ver.as_deref().unwrap_or("unnamed client");
+                    // Behind the ? there may be a key.
+                    let app = info.app.split('?').next().unwrap_or_default();
                     // As debug text: it must not be able to write lines of its own.
-                    debug!("{}: {flash_ver:?} wants {:?}", connection.peer, info.app);
+                    debug!("{}: {flash_ver:?} wants {app:?}", connection.peer);
                 }
             }
             Event::Publish { stream_id, path, .. } => self.publish(now, id, stream_id, &path),
@@ -522,6 +539,9 @@ impl Engine {
 
     fn frame(&mut self, now: Instant, id: ConnectionId, message_stream: u32, frame: IncomingFrame) {
         let Some(attachment) = self.attachment(id, message_stream) else { return };
+        if !self.counts_frame(now, id, message_stream, frame.payload.len()) {
+            return;
+        }
         self.latest_burst.forget(attachment.stream);
         let (hub, mut sink) = self.hub_and_sink(now);
         sink.begin_frame(attachment.stream);
@@ -530,11 +550,17 @@ impl Engine {
     }
 
     fn publish(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
-        let takeover = self.config.app(&path.app).takeover;
+        if !self.admits_publisher(now, id, message_stream, path) {
+            return;
+        }
+        let config = Arc::clone(&self.config);
+        let app = config.app(&path.app);
+        let identity = access_room::identity(app, &path.query);
         let name = hub_name(path);
         let publisher = PublisherId(hub_id(id, message_stream));
+        self.test_stream_gives_way(now, &name);
         let (hub, mut sink) = self.hub_and_sink(now);
-        let granted = hub.publish(now, &name, publisher, &path.query, takeover, &mut sink);
+        let granted = hub.publish(now, &name, publisher, &identity, app.takeover, &mut sink);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         let peer = connection.peer;
         match granted {
@@ -577,6 +603,9 @@ impl Engine {
     }
 
     fn play(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
+        if !self.admits_player(now, id, message_stream, path) {
+            return;
+        }
         let mode = join_mode(path, self.config.app(&path.app).join);
         let name = hub_name(path);
         let subscriber = SubscriberId(hub_id(id, message_stream));
@@ -653,6 +682,7 @@ impl Engine {
         match attachment.role {
             Role::Publisher => {
                 self.latest_burst.forget(attachment.stream);
+                self.usage.forget_publisher(id, message_stream);
                 let (hub, mut sink) = self.hub_and_sink(now);
                 let name = hub.name(attachment.stream).to_owned();
                 hub.unpublish(now, attachment.stream, PublisherId(number), departure, &mut sink);
@@ -731,6 +761,7 @@ impl Engine {
         if let Some(connection) = self.connections.try_remove(id.0)
             && let Some(closing) = &connection.closing
         {
+            self.usage.disconnect(now, connection.peer.ip());
             log_close(now, &connection, &closing.reason);
             self.effects.push_back(Effect::Close(id, closing.reason.clone()));
         }

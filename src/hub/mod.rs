@@ -133,6 +133,11 @@ impl Hub {
         }
     }
 
+    /// From now on other limits hold. Nothing that is there goes by that.
+    pub fn set_limits(&mut self, limits: HubLimits) {
+        self.limits = limits;
+    }
+
     /// Begins to publish `name`. A publisher that was silent for long enough gives way to one of the same `identity`,
     /// where `takeover` says so.
     ///

@@ -8,6 +8,7 @@
 //! socket that was left before "would block" is remembered in `unread` or in the engine's list, and the next turn does
 //! not sleep.
 
+pub mod activation;
 pub mod disk;
 mod listener;
 mod sys;
@@ -117,6 +118,7 @@ impl Server {
             Ok(limit) => debug!("{limit} descriptors at most"),
             Err(error) => warn!("the limit on descriptors stays as it is: {error}"),
         }
+        sys::survive_file_size_limit();
         let poll = Poll::new()?;
         let mut listeners = Vec::new();
         let wanted = [(Protocol::Rtmp, Some(config.address())), (Protocol::Http, config.http_address())];

@@ -1,11 +1,12 @@
 //! Every call that differs between platforms, and all `unsafe` of this crate.
 //!
-//! Owns: socket options that `mio` does not have, locks on files, and the limit on descriptors. Does not know what they
-//! are for.
+//! Owns: socket options that `mio` does not have, inherited descriptors, locks on files, and limits of the process. Does
+//! not know what they are for.
 #![allow(unsafe_code, reason = "socket options, locks and limits that no safe wrapper in use offers")]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -62,6 +63,12 @@ fn set_option(socket: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, val
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Has a write that the limit on file sizes forbids fail, instead of ending the process.
+pub(super) fn survive_file_size_limit() {
+    // SAFETY: no handler of ours is installed; the signal is only ignored.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
 /// Raises the number of descriptors this process may have to what the system allows. Says how many that is.
 ///
 /// # Errors
@@ -116,4 +123,22 @@ pub(super) fn is_peers_fault(error: &io::Error) -> bool {
 pub(super) fn lock_file(file: BorrowedFd<'_>) -> bool {
     // SAFETY: the descriptor is borrowed and open; the call reads no memory of ours.
     unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) == 0 }
+}
+
+/// Takes over `count` descriptors from `first` on that the one who started this process left open for it; `None` in
+/// place of one that is not open. They are closed in programs that this one starts. Only the first call gets any.
+pub(super) fn take_inherited(first: RawFd, count: RawFd) -> Option<Vec<Option<OwnedFd>>> {
+    static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+    let is_first = !IS_TAKEN.swap(true, Ordering::Relaxed);
+    is_first.then(|| (first..first.saturating_add(count)).map(own_inherited).collect())
+}
+
+fn own_inherited(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: no memory is involved; a number that is no open descriptor is an error.
+    if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
+        return None;
+    }
+    // SAFETY: it is open, and it is ours alone: the environment says that it was opened for this process, nothing here
+    // opened it, and `take_inherited` gives each number away once.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
 }

@@ -23,4 +23,5 @@ mod live_frames_may_wait_for_others;
 mod media_passes_as_it_came;
 mod players_join_in_three_ways;
 mod publishers_come_and_go;
+mod slow_disks_hurt_nobody;
 mod slow_players_hurt_only_themselves;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rtmpd::config::EngineConfig;
 use rtmpd::engine::{CloseReason, ConnectionId, Effect, Engine, Protocol};
+use rtmpd::output::disk::Command;
 
 /// A window that nothing fills.
 const WIDE: usize = usize::MAX;
@@ -43,6 +44,8 @@ pub struct World {
     closed: BTreeMap<LinkId, (CloseReason, Vec<u8>)>,
     /// The largest piece that one write takes.
     pub write_limit: usize,
+    /// What a disk was asked for and when, where there is one.
+    pub disk: Option<Vec<(Instant, Command)>>,
 }
 
 impl World {
@@ -56,6 +59,7 @@ impl World {
             accepted: 0,
             closed: BTreeMap::new(),
             write_limit: WIDE,
+            disk: None,
         }
     }
 
@@ -227,7 +231,10 @@ impl World {
     fn do_effects(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
-                Effect::Disk(command) => panic!("nothing is recorded here: {command:?}"),
+                Effect::Disk(command) => {
+                    let disk = self.disk.as_mut().expect("nothing is recorded here");
+                    disk.push((self.now, command));
+                }
                 Effect::ShutdownWrite(id) => {
                     let link_id = self.by_id[&id];
                     let link = self.links.get_mut(&link_id).expect("a socket");

@@ -141,6 +141,7 @@ fn outcome(file: FileId, done: Done, written: u64, result: Result<(), Reason>) -
 fn describe(directory: &Path, name: &str, error: &io::Error) -> Reason {
     let what = match error.kind() {
         ErrorKind::StorageFull => "the disk is full".to_owned(),
+        ErrorKind::FileTooLarge => "no file may be so large".to_owned(),
         ErrorKind::QuotaExceeded => "the quota is used up".to_owned(),
         ErrorKind::PermissionDenied => "this user may not write there".to_owned(),
         ErrorKind::ReadOnlyFilesystem => "nothing can be written there".to_owned(),

@@ -187,7 +187,7 @@ impl Stage {
 
     fn viewer_step(&mut self, step: u8, number: usize, script: &mut Script<'_>) {
         let count = self.viewers.len();
-        if step % 16 == 0 || count == 0 {
+        if step.is_multiple_of(16) || count == 0 {
             if count < PEERS
                 && let Ok(link) = self.world.try_accept_as(Protocol::Http)
             {

@@ -1,0 +1,99 @@
+//! Who may publish and play, as it is set.
+//!
+//! Owns: the rules of one application and the limits of one address, and how they are written. Does not know how a
+//! rule is applied: that is `access`.
+
+mod network;
+mod secret;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::network::{Network, NetworkError};
+pub use self::secret::{SigningSecret, StreamKey};
+
+/// Who may publish, or who may play, in one application. The default: everybody.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, expecting = "a section")]
+pub struct AccessRules {
+    /// Addresses that may not, whatever else holds.
+    pub deny: Vec<Network>,
+    /// Where it is not empty, no other addresses may.
+    pub allow: Vec<Network>,
+    /// Keys that open every stream of the application.
+    pub keys: Vec<StreamKey>,
+    /// Keys that open one stream each, by its name (without the application).
+    pub stream_keys: BTreeMap<String, StreamKey>,
+    /// With what URLs are signed.
+    pub signing_secret: SigningSecret,
+}
+
+impl AccessRules {
+    /// Whether a key or a signed URL is needed.
+    pub fn wants_credentials(&self) -> bool {
+        !self.keys.is_empty() || !self.stream_keys.is_empty() || self.signing_secret.is_set()
+    }
+}
+
+/// What one application has of its own; the rest is as in the default.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, expecting = "a section")]
+pub(super) struct AccessForm {
+    deny: Option<Vec<Network>>,
+    allow: Option<Vec<Network>>,
+    keys: Option<Vec<StreamKey>>,
+    stream_keys: Option<BTreeMap<String, StreamKey>>,
+    signing_secret: Option<SigningSecret>,
+}
+
+impl AccessForm {
+    pub(super) fn over(self, default: &AccessRules) -> AccessRules {
+        AccessRules {
+            deny: self.deny.unwrap_or_else(|| default.deny.clone()),
+            allow: self.allow.unwrap_or_else(|| default.allow.clone()),
+            keys: self.keys.unwrap_or_else(|| default.keys.clone()),
+            stream_keys: self.stream_keys.unwrap_or_else(|| default.stream_keys.clone()),
+            signing_secret: self.signing_secret.unwrap_or_else(|| default.signing_secret.clone()),
+        }
+    }
+}
+
+impl From<&AccessRules> for AccessForm {
+    fn from(rules: &AccessRules) -> Self {
+        let AccessRules { deny, allow, keys, stream_keys, signing_secret } = rules.clone();
+        AccessForm {
+            deny: Some(deny),
+            allow: Some(allow),
+            keys: Some(keys),
+            stream_keys: Some(stream_keys),
+            signing_secret: Some(signing_secret),
+        }
+    }
+}
+
+/// What one address, or one publisher, may use; 0 is no limit. Addresses of IPv6 count by their first 64 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, expecting = "a section")]
+pub struct AccessLimits {
+    /// Connections of one address at the same time.
+    pub connections_per_ip: usize,
+    /// Attempts to publish of one address, refused ones as well.
+    pub publishes_per_second_per_ip: u32,
+    /// Attempts to publish of all addresses together.
+    pub publishes_per_second: u32,
+    /// What one publisher may send into one stream, on the average of five seconds.
+    pub stream_bytes_per_second: u64,
+}
+
+/// What `key` of the file has to look like, where it holds secrets: an error about it must not repeat what was typed.
+pub(super) fn expected_secret(key: &str) -> Option<&'static str> {
+    let is_rule = |name: &str| key.contains(&format!(".publish.{name}")) || key.contains(&format!(".play.{name}"));
+    if is_rule("signing_secret") {
+        return Some(secret::EXPECTED_SECRET);
+    }
+    if is_rule("keys") {
+        return Some(secret::EXPECTED_KEYS);
+    }
+    is_rule("stream_keys").then_some(secret::EXPECTED_STREAM_KEYS)
+}
