@@ -17,6 +17,7 @@
 mod burst;
 mod close;
 mod connection;
+mod console;
 mod deadlines;
 mod dirty;
 mod fanout;
