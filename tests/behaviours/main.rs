@@ -24,3 +24,4 @@ mod media_passes_as_it_came;
 mod players_join_in_three_ways;
 mod publishers_come_and_go;
 mod slow_players_hurt_only_themselves;
+mod the_test_stream_gives_way;

@@ -174,8 +174,8 @@ class Preview {
     this.behind = make("span", { class: "behind", hidden: "" });
     this.toggle = make("button", { type: "button", onclick: () => this.setWanted(!this.isWanted) }, "Pause");
     this.sound = make("button", { type: "button", "aria-pressed": "false", onclick: () => this.toggleSound() }, "Sound");
-    this.element = make("div", { class: "picture" }, this.video, this.over, this.air, this.behind,
-      make("div", { class: "keys" }, this.toggle, this.sound));
+    this.keys = make("div", { class: "keys" }, this.toggle, this.sound);
+    this.element = make("div", { class: "picture" }, this.video, this.over, this.air, this.behind, this.keys);
     this.toggle.setAttribute("aria-label", `Pause the picture of ${name}`);
     this.sound.setAttribute("aria-label", `Sound of ${name}`);
     sight.observe(this.element);
@@ -201,6 +201,7 @@ class Preview {
     this.isLive = isLive;
     setText(this.air, isLive ? "LIVE" : "OFF AIR");
     this.air.dataset.live = isLive ? "yes" : "no";
+    this.keys.hidden = !isLive;
     if (!isLive) this.stop("Waiting for its publisher");
   }
 
@@ -460,7 +461,7 @@ function makeRow(labels) {
   return { element: make("tr", {}, ...cells), cells };
 }
 
-const CLIENT_CELLS = [["Peer", "mono"], ["Protocol"], ["Role"], ["Stream"], ["For", "number"], ["In", "number"],
+const CLIENT_CELLS = [["Peer", "mono full"], ["Protocol"], ["Role"], ["Stream", "text full"], ["For", "number"], ["In", "number"],
   ["Out", "number"], ["Behind", "number"], ["Dropped", "number"], ["", "action"]];
 
 function makeClient(client) {
@@ -508,15 +509,15 @@ async function closeAsked() {
   refresh();
 }
 
-const SESSION_CELLS = [["Ended"], ["Peer", "mono"], ["Protocol"], ["Role"], ["Stream"], ["Lasted", "number"], ["In", "number"],
-  ["Out", "number"], ["Dropped", "number"], ["Why it ended", "wide"]];
+const SESSION_CELLS = [["Ended"], ["Lasted"], ["Peer", "mono full"], ["Protocol"], ["Role"], ["Stream", "text full"], ["In", "number"],
+  ["Out", "number"], ["Dropped", "number"], ["Why it ended", "text wide"]];
 
 function showSessions(sessions) {
   const keyOf = (session) => `${session.began_unix_ms} ${session.peer} ${session.duration_s}`;
   reconcile(byId("session-rows"), sessions.slice(0, 50), keyOf, () => makeRow(SESSION_CELLS), (entry, session) => {
     const ended = new Date(session.began_unix_ms + session.duration_s * 1000);
-    const texts = [ended.toLocaleTimeString(), session.peer, session.protocol, session.role, session.stream ?? "–",
-      duration(session.duration_s), bytes(session.bytes_in), bytes(session.bytes_out), count(session.dropped_messages),
+    const texts = [ended.toLocaleTimeString(), duration(session.duration_s), session.peer, session.protocol, session.role,
+      session.stream ?? "–", bytes(session.bytes_in), bytes(session.bytes_out), count(session.dropped_messages),
       session.reason];
     texts.forEach((text, index) => setText(entry.cells[index], text));
     entry.cells[0].title = ended.toLocaleString();
