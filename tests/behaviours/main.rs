@@ -27,3 +27,4 @@ mod publishers_come_and_go;
 mod settings_change_and_nobody_is_dropped;
 mod slow_disks_hurt_nobody;
 mod slow_players_hurt_only_themselves;
+mod the_test_stream_gives_way;
