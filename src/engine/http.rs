@@ -88,9 +88,8 @@ enum Target {
 
 impl Target {
     fn of(request: &Request) -> Target {
-        match request.path.as_str() {
-            "/healthz" => return Target::Health,
-            _ => {}
+        if request.path == "/healthz" {
+            return Target::Health;
         }
         let Some((name, extension)) = request.raw_path.rsplit_once('.') else { return Target::Nothing };
         let form = match extension {
