@@ -49,6 +49,8 @@ pub struct Typed {
     pub batch_ms: Option<u64>,
     /// Directory in which every stream is recorded.
     pub record: Option<String>,
+    /// Publish the built-in clip.
+    pub test_stream: bool,
     /// Name of the configuration file.
     pub config: Option<String>,
     /// Only print what holds.
@@ -145,6 +147,17 @@ const FLAGS: &[Flag] = &[
                 return Err("must be the name of a directory, is \"\"".to_owned());
             }
             typed.record = Some(value.to_owned());
+            Ok(())
+        },
+    },
+    Flag {
+        short: "",
+        long: "test-stream",
+        value: None,
+        help: "publish a built-in clip as live/test",
+        default: None,
+        update: |typed, _| {
+            typed.test_stream = true;
             Ok(())
         },
     },
@@ -251,6 +264,7 @@ impl Typed {
         config.bind = self.bind.unwrap_or(config.bind);
         config.engine.chunk_size = self.chunk_size.unwrap_or(config.engine.chunk_size);
         config.engine.batch_ms = self.batch_ms.unwrap_or(config.engine.batch_ms);
+        config.engine.test_stream |= self.test_stream;
         if let Some(directory) = &self.record {
             config.engine.record.auto = true;
             config.engine.record.directory = directory.into();

@@ -68,11 +68,14 @@ fn read_config(typed: &Typed) -> Result<Config, Failure> {
 
 fn serve(config: Config, typed: Typed) -> Result<(), Failure> {
     let mut server = Server::bind(config).map_err(|error| Failure::RunTime(explain(&error)))?;
-    server.on_reload(Box::new(move || {
-        read_config(&typed).map_err(|failure| match failure {
-            Failure::Usage(text) | Failure::RunTime(text) => text,
-        })
-    }));
+    if typed.config.is_some() {
+        let load = move || {
+            read_config(&typed).map_err(|failure| match failure {
+                Failure::Usage(text) | Failure::RunTime(text) => text,
+            })
+        };
+        server.set_loader(Box::new(load)).map_err(|error| Failure::RunTime(format!("cannot begin: {error}")))?;
+    }
     for (protocol, address) in server.addresses() {
         if print(&format!("listening {protocol} {address}\n")).is_err() {
             warn!("standard output is closed; listening on {address}");

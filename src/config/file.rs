@@ -51,6 +51,7 @@ struct ServerForm {
     http_port: HttpPort,
     chunk_size: usize,
     batch_ms: u64,
+    test_stream: bool,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -119,6 +120,7 @@ impl From<&Config> for FileForm {
                 http_port: config.http_port,
                 chunk_size: engine.chunk_size,
                 batch_ms: engine.batch_ms,
+                test_stream: engine.test_stream,
             },
             limits: LimitsForm {
                 connections: engine.connections,
@@ -155,6 +157,7 @@ impl From<FileForm> for Config {
             access: limits.access,
             callbacks,
             api,
+            test_stream: server.test_stream,
             app: default,
             apps,
         };

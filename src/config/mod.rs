@@ -327,6 +327,8 @@ pub struct EngineConfig {
     pub callbacks: CallbackConfig,
     /// The API for operators.
     pub api: ApiConfig,
+    /// Whether the server publishes a clip of its own as `live/test`.
+    pub test_stream: bool,
     /// What holds for applications without a section of their own.
     pub app: AppConfig,
     /// Sections of single applications, by name.
@@ -355,6 +357,7 @@ impl Default for EngineConfig {
             access: AccessLimits::default(),
             callbacks: CallbackConfig::default(),
             api: ApiConfig::default(),
+            test_stream: false,
             app: AppConfig::default(),
             apps: BTreeMap::new(),
         }

@@ -63,8 +63,11 @@ fn escaped(text: &str) -> String {
 /// One stream, as far as it has metrics.
 struct StreamRow {
     name: String,
-    values: Vec<(usize, Vec<(&'static str, &'static str)>, f64)>,
+    values: Vec<StreamSample>,
 }
+
+/// Which of [`OF_STREAMS`], a label beside the stream's name where there is one, and the value.
+type StreamSample = (usize, Option<(&'static str, &'static str)>, f64);
 
 /// Metrics of single streams: name, type, help.
 const OF_STREAMS: [(&str, &str, &str); 10] = [
@@ -158,8 +161,7 @@ impl Engine {
             page.begin(metric, kind, help);
             for StreamRow { name, values } in &rows {
                 for (_, labels, value) in values.iter().filter(|(of, _, _)| *of == index) {
-                    let labels: Vec<_> =
-                        [("stream", name.as_str())].into_iter().chain(labels.iter().copied()).collect();
+                    let labels: Vec<_> = [("stream", name.as_str())].into_iter().chain(*labels).collect();
                     page.sample(metric, &labels, value);
                 }
             }
@@ -171,29 +173,29 @@ impl Engine {
         let hls = self.outputs.hls_viewers(now, &name) as u64;
         let delay = self.stats.delay_us(now, id);
         let is_published = self.hub.publisher(id).is_some();
-        values.push((3, vec![], self.hub.anomalies(id) as f64));
+        values.push((3, None, self.hub.anomalies(id) as f64));
         let Some(counted) = self.stats.stream(id) else { return StreamRow { name, values } };
-        values.push((0, vec![("direction", "in")], counted.bytes_in as f64));
-        values.push((0, vec![("direction", "out")], counted.bytes_out as f64));
-        values.push((1, vec![], counted.messages_in as f64));
-        values.push((2, vec![], counted.dropped as f64));
+        values.push((0, Some(("direction", "in")), counted.bytes_in as f64));
+        values.push((0, Some(("direction", "out")), counted.bytes_out as f64));
+        values.push((1, None, counted.messages_in as f64));
+        values.push((2, None, counted.dropped as f64));
         for (protocol, count) in ["rtmp", "flv", "ts", "mp4", "hls"].into_iter().zip(counted.players.all(hls)) {
-            values.push((4, vec![("protocol", protocol)], count as f64));
+            values.push((4, Some(("protocol", protocol)), count as f64));
         }
         if let Some(monitor) = counted.monitor.as_ref().filter(|_| is_published) {
             if let Some(video) = monitor.video(now) {
-                values.push((5, vec![("kind", "video")], video.bitrate_bps as f64 / 8.0));
-                values.extend(video.frame_rate.map(|rate| (6, vec![], rate)));
-                values.extend(video.gop_ms.map(|ms| (7, vec![], f64::from(ms) / 1000.0)));
+                values.push((5, Some(("kind", "video")), video.bitrate_bps as f64 / 8.0));
+                values.extend(video.frame_rate.map(|rate| (6, None, rate)));
+                values.extend(video.gop_ms.map(|ms| (7, None, f64::from(ms) / 1000.0)));
             }
             if let Some(audio) = monitor.audio(now) {
-                values.push((5, vec![("kind", "audio")], audio.bitrate_bps as f64 / 8.0));
+                values.push((5, Some(("kind", "audio")), audio.bitrate_bps as f64 / 8.0));
             }
-            values.push((9, vec![], monitor.warnings().len() as f64));
+            values.push((9, None, monitor.warnings().len() as f64));
         }
         if let Some((p50, p99)) = delay {
-            values.push((8, vec![("percentile", "50")], seconds(p50)));
-            values.push((8, vec![("percentile", "99")], seconds(p99)));
+            values.push((8, Some(("percentile", "50")), seconds(p50)));
+            values.push((8, Some(("percentile", "99")), seconds(p99)));
         }
         StreamRow { name, values }
     }

@@ -19,6 +19,7 @@ mod api;
 mod burst;
 mod close;
 mod connection;
+mod console;
 mod deadlines;
 mod dirty;
 mod fanout;
@@ -29,6 +30,7 @@ mod metrics;
 mod outputs;
 mod queue;
 mod stats;
+mod test_stream;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -51,6 +53,7 @@ use self::fanout::{FanOut, from_hub_id, hub_id, lane};
 use self::http::HttpPeer;
 use self::outputs::Outputs;
 use self::stats::{Past, PlayedAs, Stats};
+use self::test_stream::TestStream;
 use crate::access as access_room;
 use crate::config::{EngineConfig, HttpLimits, JoinMode};
 use crate::container::flv::tag;
@@ -133,6 +136,7 @@ pub struct Engine {
     outputs: Outputs,
     /// What addresses and publishers use.
     usage: Usage,
+    test_stream: Option<TestStream>,
     /// HTTP requests for streams that are not there yet, by name.
     waiting_for: HashMap<String, Vec<ConnectionId>>,
     latest_burst: LatestBurst,
@@ -159,6 +163,7 @@ impl Engine {
             live: LiveForms::default(),
             outputs: Outputs::default(),
             usage: Usage::new(config.access),
+            test_stream: config.test_stream.then(|| TestStream::new(now)).flatten(),
             waiting_for: HashMap::new(),
             latest_burst: LatestBurst::default(),
             connections: Slab::new(),
@@ -257,6 +262,7 @@ impl Engine {
         }
         self.outputs.handle_timeout(now);
         self.drain_outputs(now);
+        self.play_test_stream(now);
         while let Some((at, id)) = self.deadlines.pop_due(now) {
             let Some(connection) = self.connections.get_mut(id.0) else { continue };
             // An entry that a later one replaced, or of an earlier connection with this id.
@@ -272,7 +278,8 @@ impl Engine {
     /// When [`Engine::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let outputs = self.outputs.poll_timeout();
-        let deadlines = [self.hub.poll_timeout(), self.deadlines.next(), self.dirty.held_until(), outputs];
+        let test = self.test_stream.as_ref().and_then(TestStream::poll_timeout);
+        let deadlines = [self.hub.poll_timeout(), self.deadlines.next(), self.dirty.held_until(), outputs, test];
         deadlines.into_iter().flatten().min()
     }
 
@@ -400,6 +407,7 @@ impl Engine {
             }
             self.close(now, id, CloseReason::ShuttingDown);
         }
+        self.shut_down_test_stream(now);
         self.outputs.stop_all_recordings(now);
         self.drain_outputs(now);
     }
@@ -595,12 +603,16 @@ impl Engine {
         if !self.counts_frame(now, id, message_stream, frame.payload.len()) {
             return;
         }
-        let stream = attachment.stream;
+        self.hand_on(now, attachment.stream, PublisherId(hub_id(id, message_stream)), frame);
+    }
+
+    /// Has the hub take a frame of a publisher, and counts it.
+    fn hand_on(&mut self, now: Instant, stream: StreamId, publisher: PublisherId, frame: IncomingFrame) {
         self.latest_burst.forget(stream);
         let is_due = self.stats.message(now, stream, &frame);
         let (hub, mut sink) = self.hub_and_sink(now);
         sink.begin_frame(stream);
-        hub.frame(now, stream, PublisherId(hub_id(id, message_stream)), frame, &mut sink);
+        hub.frame(now, stream, publisher, frame, &mut sink);
         let dropped = sink.dropped;
         if dropped > 0 {
             self.stats.dropped(stream, dropped);
@@ -620,6 +632,7 @@ impl Engine {
         let identity = access_room::identity(app, &path.query);
         let name = hub_name(path);
         let publisher = PublisherId(hub_id(id, message_stream));
+        self.test_stream_gives_way(now, &name);
         let (hub, mut sink) = self.hub_and_sink(now);
         let granted = hub.publish(now, &name, publisher, &identity, app.takeover, &mut sink);
         let Some(connection) = self.connections.get_mut(id.0) else { return };

@@ -11,6 +11,7 @@
 pub mod activation;
 pub mod disk;
 mod listener;
+mod reload;
 mod sys;
 
 use std::collections::VecDeque;
@@ -24,12 +25,14 @@ use log::{debug, error, info, warn};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use thiserror::Error;
 
 use self::disk::Disk;
 use self::listener::Listener;
+pub use self::reload::Loader;
+use self::reload::Reloading;
 use crate::config::Config;
 pub use crate::engine::Protocol;
 use crate::engine::{CloseReason, ConnectionId, Effect, Engine};
@@ -71,6 +74,7 @@ const DISK_LIMIT: Duration = Duration::from_millis(300);
 pub struct Server {
     poll: Poll,
     signals: Signals,
+    reloading: Reloading,
     /// None once the server ends.
     listeners: Vec<Listener>,
     engine: Engine,
@@ -80,16 +84,12 @@ pub struct Server {
     /// Connections that used up their share of a turn and may have more to read, each once.
     unread: VecDeque<ConnectionId>,
     shutdown_until: Option<Instant>,
-    read_config: Option<ReadConfig>,
     /// When the program's memory is looked at next.
     memory_at: Instant,
     waker: Arc<Waker>,
     /// Started when there is something to write.
     disk: Option<Disk>,
 }
-
-/// Reads the configuration again, or says in one line why it cannot be used.
-pub type ReadConfig = Box<dyn FnMut() -> Result<Config, String>>;
 
 /// Why a server cannot begin.
 #[derive(Debug, Error)]
@@ -137,6 +137,7 @@ impl Server {
                 .map_err(|error| BindError::Listen { protocol, address, error })?;
             listeners.push(listener);
         }
+        let reloading = Reloading::new(&config);
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), DISK)?);
@@ -151,6 +152,7 @@ impl Server {
         Ok(Server {
             poll,
             signals,
+            reloading,
             listeners,
             engine,
             waker,
@@ -159,27 +161,8 @@ impl Server {
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             unread: VecDeque::new(),
             shutdown_until: None,
-            read_config: None,
             memory_at: Instant::now(),
         })
-    }
-
-    /// How the configuration is read again when an operator asks for it (`POST /api/v1/reload`). Without this nothing is.
-    pub fn on_reload(&mut self, read_config: ReadConfig) {
-        self.read_config = Some(read_config);
-    }
-
-    fn reload(&mut self) -> Result<(), String> {
-        let Some(read_config) = &mut self.read_config else {
-            return Err("this server reads its configuration only when it begins".to_owned());
-        };
-        let config = read_config()?;
-        let fixed = self.engine.reload(config.engine);
-        info!("the configuration was read again");
-        if !fixed.is_empty() {
-            warn!("these keys change when the server is started again: {}", fixed.join(", "));
-        }
-        Ok(())
     }
 
     /// Where it listens for what.
@@ -273,7 +256,13 @@ impl Server {
     }
 
     fn handle_signals(&mut self, now: Instant) {
-        for signal in self.signals.pending().collect::<Vec<_>>() {
+        let pending: Vec<i32> = self.signals.pending().collect();
+        for signal in pending {
+            if signal == SIGHUP {
+                // The log is told.
+                let _ = self.reload();
+                continue;
+            }
             info!("signal {signal}: ending {} connections", self.engine.connection_count());
             self.shut_down(now);
         }

@@ -1,6 +1,7 @@
 //! Text: the configuration file and the names of streams.
 
 use rtmpd::config::{parse, to_toml};
+use rtmpd::output::disk::{is_safe_name, safe_name};
 use rtmpd::rtmp::path::{MAX_PATH_BYTES, StreamPath};
 
 /// A configuration that can be read can be written, and is then read as the same. What cannot is told in one line.
@@ -30,6 +31,7 @@ pub fn path(data: &[u8]) {
         again(&path);
     }
     cut_elsewhere(app, name);
+    file_name(&text);
 }
 
 fn allowed(path: &StreamPath) {
@@ -44,6 +46,17 @@ fn allowed(path: &StreamPath) {
     assert!(app.len() + stream.len() + query.len() <= 2 * MAX_PATH_BYTES, "{path:?}");
     for key in ["join", "vhost", "token", ""] {
         let _ = path.query_value(key);
+    }
+}
+
+/// Whatever a peer calls its stream, the file stays below its directory.
+fn file_name(text: &str) {
+    const LONGEST_PART: usize = 60;
+    let name = safe_name(text, LONGEST_PART);
+    assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.~%/".contains(&byte)), "{name:?}");
+    assert_eq!(name.split('/').count(), text.split('/').count());
+    for part in name.split('/') {
+        assert!(is_safe_name(part) && part.len() <= LONGEST_PART && !part.starts_with(['.', '-']), "{part:?}");
     }
 }
 
