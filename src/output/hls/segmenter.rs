@@ -381,6 +381,7 @@ impl Segmenter {
         if !self.has_parts {
             return;
         }
+        self.cut_by_sound(ms, window);
         let (target_ms, most_ms) = window.part_target_ms();
         let is_late = ms.saturating_sub(self.part_start_ms) > most_ms;
         let rest = if is_late { self.pending.split_before_last() } else { None };
@@ -389,13 +390,31 @@ impl Segmenter {
             self.pending = rest;
         }
         let elapsed_ms = ms.saturating_sub(self.part_start_ms);
-        if elapsed_ms * 100 >= target_ms * PART_PERCENT || elapsed_ms + self.interval_ms() > most_ms {
+        // A part that would be too short with this picture and too long with the next one is cut by sound in between.
+        let next_is_late = elapsed_ms + self.interval_ms() > most_ms && !self.pending.has_sound();
+        if elapsed_ms * 100 >= target_ms * PART_PERCENT || next_is_late {
             self.end_part(ms, window);
+        }
+    }
+
+    /// Where pictures stayed away for longer than a part may last, parts are cut by sound.
+    fn cut_by_sound(&mut self, next_ms: u64, window: &mut Window) {
+        let (target_ms, most_ms) = window.part_target_ms();
+        while self.has_parts && next_ms.saturating_sub(self.part_start_ms) > most_ms {
+            let latest_ms = self.part_start_ms.saturating_add(target_ms);
+            let Some((rest, at_ms)) = self.pending.split_at_sound(self.part_start_ms, latest_ms) else { return };
+            self.cut_part(at_ms, window);
+            self.pending = rest;
         }
     }
 
     /// The part that is pending ends at `next_ms`.
     fn end_part(&mut self, next_ms: u64, window: &mut Window) {
+        self.cut_by_sound(next_ms, window);
+        self.cut_part(next_ms, window);
+    }
+
+    fn cut_part(&mut self, next_ms: u64, window: &mut Window) {
         let Some(opening) = self.opening else { return };
         let pending = mem::take(&mut self.pending);
         let pictures = || pending.frames.iter().filter(|frame| frame.kind == FrameKind::Video);
@@ -445,6 +464,24 @@ impl Pending {
         }
         self.bytes += frame.payload.len();
         self.frames.push(frame.clone());
+    }
+
+    fn has_sound(&self) -> bool {
+        self.frames.iter().any(|frame| frame.kind == FrameKind::Audio)
+    }
+
+    /// Takes the last sound after `from_ms` and up to `until_ms` and what follows it, unless that is all; with its time.
+    fn split_at_sound(&mut self, from_ms: u64, until_ms: u64) -> Option<(Pending, u64)> {
+        let is_place = |frame: &Frame| {
+            frame.kind == FrameKind::Audio && frame.timestamp_ms > from_ms && frame.timestamp_ms <= until_ms
+        };
+        let at = self.frames.iter().rposition(is_place).filter(|at| *at > 0)?;
+        let at_ms = self.frames.get(at)?.timestamp_ms;
+        let frames = self.frames.split_off(at);
+        let bytes = frames.iter().map(|frame| frame.payload.len()).sum();
+        self.bytes -= bytes;
+        let last = self.last.and_then(|last| last.checked_sub(at)).filter(|last| *last > 0);
+        Some((Pending { frames, bytes, last }, at_ms))
     }
 
     /// Takes the newest measuring frame and what follows it, unless that is all.
