@@ -74,10 +74,11 @@ def measure(options, hls):
             first,
         )
         watching = None
+        # They stay for longer than the RTMP load takes to join, to warm up and to measure.
         if hls:
             time.sleep(5)
             watching = start(
-                ["hls", "-n", str(hls), "--pid", str(server.pid), "--seconds", str(options.seconds + 2)]
+                ["hls", "-n", str(hls), "--pid", str(server.pid), "--seconds", str(options.seconds + 14)]
                 + ["--warmup", "4", f"http://{server.http}/live/stream0"],
                 [] if options.realtime else IDLE,
             )

@@ -213,7 +213,8 @@ proptest! {
             source.steps_ms = slow_step_ms.map_or(source.steps_ms, |step_ms| vec![step_ms]);
             let length_ms = slow_step_ms.map_or(length_ms, |step_ms| length_ms.next_multiple_of(step_ms));
             // One that sent pictures only and goes on with sound only leaves nothing by which parts could be cut.
-            let has_nothing_of_before = !std::mem::replace(&mut had_audio, source.has_audio) && source.steps_ms.is_empty();
+            let was_silent = !std::mem::replace(&mut had_audio, source.has_audio);
+            let has_nothing_of_before = was_silent && source.steps_ms.is_empty();
             if says_goodbye || has_nothing_of_before {
                 rig.hls.publisher_ended(rig.now);
                 rig.look();

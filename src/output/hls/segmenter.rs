@@ -470,7 +470,8 @@ impl Pending {
         self.frames.iter().any(|frame| frame.kind == FrameKind::Audio)
     }
 
-    /// Takes the last sound after `from_ms` and up to `until_ms` and what follows it, unless that is all; with its time.
+    /// Takes the last sound after `from_ms` and up to `until_ms`, and what follows it, unless that is all. Also gives
+    /// its time.
     fn split_at_sound(&mut self, from_ms: u64, until_ms: u64) -> Option<(Pending, u64)> {
         let is_place = |frame: &Frame| {
             frame.kind == FrameKind::Audio && frame.timestamp_ms > from_ms && frame.timestamp_ms <= until_ms
