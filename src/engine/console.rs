@@ -55,7 +55,10 @@ mod tests {
         for text in [PAGE, STYLE, SCRIPT] {
             let strange = text.match_indices("//").filter(|(at, _)| text[..*at].ends_with("http:"));
             let strange: Vec<&str> = strange.map(|(at, _)| &text[at..text.len().min(at + 20)]).collect();
-            assert!(strange.iter().all(|url| url.starts_with("//www.w3.org/") || url.starts_with("//${")), "{strange:?}");
+            assert!(
+                strange.iter().all(|url| url.starts_with("//www.w3.org/") || url.starts_with("//${")),
+                "{strange:?}"
+            );
         }
         // What others have named is only ever set as text.
         for word in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {

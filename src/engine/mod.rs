@@ -50,7 +50,7 @@ use self::test_stream::TestStream;
 use crate::config::{EngineConfig, HttpLimits, JoinMode};
 use crate::container::flv::tag;
 use crate::http::{self as http_room, HttpSession};
-use crate::hub::{Departure, Hub, IncomingFrame, PublisherId, SubscriberId};
+use crate::hub::{Departure, Hub, IncomingFrame, PublisherId, StreamId, SubscriberId};
 use crate::media::{FrameKind, FrameRole, TrackSet};
 use crate::output::disk;
 use crate::output::live::LiveForms;
@@ -530,10 +530,15 @@ impl Engine {
 
     fn frame(&mut self, now: Instant, id: ConnectionId, message_stream: u32, frame: IncomingFrame) {
         let Some(attachment) = self.attachment(id, message_stream) else { return };
-        self.latest_burst.forget(attachment.stream);
+        self.hand_out(now, attachment.stream, PublisherId(hub_id(id, message_stream)), frame);
+    }
+
+    /// A frame of a publisher, which need not be a connection, goes to all who watch.
+    fn hand_out(&mut self, now: Instant, stream: StreamId, publisher: PublisherId, frame: IncomingFrame) {
+        self.latest_burst.forget(stream);
         let (hub, mut sink) = self.hub_and_sink(now);
-        sink.begin_frame(attachment.stream);
-        hub.frame(now, attachment.stream, PublisherId(hub_id(id, message_stream)), frame, &mut sink);
+        sink.begin_frame(stream);
+        hub.frame(now, stream, publisher, frame, &mut sink);
         self.drain_outputs(now);
     }
 

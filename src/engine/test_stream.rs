@@ -47,7 +47,9 @@ pub(super) struct TestStream {
 #[derive(Debug, Clone, Copy)]
 enum State {
     /// Somebody else has the name, or nobody yet.
-    Waiting { until: Instant },
+    Waiting {
+        until: Instant,
+    },
     Playing(Playing),
     /// The server ends.
     Over,
@@ -145,7 +147,7 @@ impl Engine {
             self.begin_test_stream(now);
         }
         while let Some((stream, frame)) = self.test_stream.as_mut().and_then(|test| test.next_due(now)) {
-            self.test_frame(now, stream, frame);
+            self.hand_out(now, stream, PUBLISHER, frame);
         }
     }
 
@@ -181,18 +183,10 @@ impl Engine {
             if frame.role == FrameRole::Metadata {
                 self.hub.set_frame_rate(grant.stream, PUBLISHER, frame_rate(&frame.payload));
             }
-            self.test_frame(now, grant.stream, frame);
+            self.hand_out(now, grant.stream, PUBLISHER, frame);
         }
         self.begin_outputs(now, &path);
         self.begin_waiting(now, &name);
-    }
-
-    fn test_frame(&mut self, now: Instant, stream: StreamId, frame: IncomingFrame) {
-        self.latest_burst.forget(stream);
-        let (hub, mut sink) = self.hub_and_sink(now);
-        sink.begin_frame(stream);
-        hub.frame(now, stream, PUBLISHER, frame, &mut sink);
-        self.drain_outputs(now);
     }
 
     /// Somebody is about to publish `name`: the test stream gives way, and comes back when that publisher is gone for
@@ -246,8 +240,7 @@ mod tests {
         let test = TestStream::new(Instant::now()).unwrap();
         let roles: Vec<FrameRole> = test.heads.iter().map(|frame| frame.role).collect();
         assert_eq!(roles.len(), 3, "metadata, AVC and AAC headers: {roles:?}");
-        let pictures: Vec<&IncomingFrame> =
-            test.frames.iter().filter(|frame| frame.kind == FrameKind::Video).collect();
+        let pictures: Vec<&IncomingFrame> = test.frames.iter().filter(|frame| frame.kind == FrameKind::Video).collect();
         assert_eq!(pictures.len(), 240);
         assert_eq!(test.frames.len() - pictures.len(), 375);
         assert_eq!(pictures.iter().filter(|frame| frame.role == FrameRole::Key).count(), 4);
