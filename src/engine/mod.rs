@@ -53,7 +53,7 @@ use crate::access as access_room;
 use crate::config::{EngineConfig, HttpLimits, JoinMode};
 use crate::container::flv::tag;
 use crate::http::{self as http_room, HttpSession};
-use crate::hub::{Departure, Hub, IncomingFrame, PublisherId, SubscriberId};
+use crate::hub::{Departure, Hub, IncomingFrame, PublisherId, StreamId, SubscriberId};
 use crate::media::{FrameKind, FrameRole, TrackSet};
 use crate::output::disk;
 use crate::output::live::LiveForms;
@@ -543,10 +543,15 @@ impl Engine {
         if !self.counts_frame(now, id, message_stream, frame.payload.len()) {
             return;
         }
-        self.latest_burst.forget(attachment.stream);
+        self.hand_out(now, attachment.stream, PublisherId(hub_id(id, message_stream)), frame);
+    }
+
+    /// A frame of a publisher, which need not be a connection, goes to all who watch.
+    fn hand_out(&mut self, now: Instant, stream: StreamId, publisher: PublisherId, frame: IncomingFrame) {
+        self.latest_burst.forget(stream);
         let (hub, mut sink) = self.hub_and_sink(now);
-        sink.begin_frame(attachment.stream);
-        hub.frame(now, attachment.stream, PublisherId(hub_id(id, message_stream)), frame, &mut sink);
+        sink.begin_frame(stream);
+        hub.frame(now, stream, publisher, frame, &mut sink);
         self.drain_outputs(now);
     }
 
