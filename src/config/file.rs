@@ -15,8 +15,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::access::{AccessForm, expected_secret};
 use super::{
-    AccessLimits, AppConfig, CallbackConfig, Config, EngineConfig, HlsConfig, HttpLimits, HttpPort, HubLimits,
-    JoinMode, QueueLimits, RecordConfig, SessionLimits, Takeover, ranges,
+    AccessLimits, ApiConfig, AppConfig, CallbackConfig, Config, EngineConfig, HlsConfig, HttpLimits, HttpPort,
+    HubLimits, JoinMode, QueueLimits, RecordConfig, SessionLimits, Takeover, ranges,
 };
 
 /// What is wrong with a configuration file, and in which line.
@@ -37,6 +37,7 @@ struct FileForm {
     hls: HlsConfig,
     record: RecordConfig,
     callbacks: CallbackConfig,
+    api: ApiConfig,
     default: AppConfig,
     app: BTreeMap<String, AppForm>,
 }
@@ -132,6 +133,7 @@ impl From<&Config> for FileForm {
             hls: engine.hls.clone(),
             record: engine.record.clone(),
             callbacks: engine.callbacks.clone(),
+            api: engine.api.clone(),
             default: engine.app.clone(),
             app: apps.collect(),
         }
@@ -140,7 +142,7 @@ impl From<&Config> for FileForm {
 
 impl From<FileForm> for Config {
     fn from(form: FileForm) -> Self {
-        let FileForm { server, limits, hls, record, callbacks, default, app } = form;
+        let FileForm { server, limits, hls, record, callbacks, api, default, app } = form;
         let apps = app.into_iter().map(|(name, own)| (name, own.over(&default))).collect();
         let engine = EngineConfig {
             chunk_size: server.chunk_size,
@@ -155,6 +157,7 @@ impl From<FileForm> for Config {
             access: limits.access,
             callbacks,
             test_stream: server.test_stream,
+            api,
             app: default,
             apps,
         };

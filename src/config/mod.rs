@@ -4,6 +4,7 @@
 //! or protocol: [`parse`] takes the text of a configuration file, not its name.
 
 mod access;
+mod api;
 mod callbacks;
 mod file;
 mod hls;
@@ -18,6 +19,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 pub use self::access::{AccessLimits, AccessRules, Network, NetworkError, SigningSecret, StreamKey};
+pub use self::api::ApiConfig;
 pub use self::callbacks::{CallbackConfig, CallbackFormat, CallbackUrl, CallbackUrlError};
 pub use self::file::{FileError, parse, to_toml};
 pub use self::hls::{HlsConfig, HlsFormat, HlsMode};
@@ -325,6 +327,8 @@ pub struct EngineConfig {
     pub callbacks: CallbackConfig,
     /// Whether the server publishes a clip of its own as `live/test`.
     pub test_stream: bool,
+    /// The API for operators.
+    pub api: ApiConfig,
     /// What holds for applications without a section of their own.
     pub app: AppConfig,
     /// Sections of single applications, by name.
@@ -353,6 +357,7 @@ impl Default for EngineConfig {
             access: AccessLimits::default(),
             callbacks: CallbackConfig::default(),
             test_stream: false,
+            api: ApiConfig::default(),
             app: AppConfig::default(),
             apps: BTreeMap::new(),
         }

@@ -102,6 +102,8 @@ const RANGES: &[Range] = &[
     range("record.split_bytes", 0..=TIB, |c| c.engine.record.split_bytes),
     // A key frame, and what comes while the disk takes it.
     range("record.queue_bytes", MIB..=GIB, |c| c.engine.record.queue_bytes),
+    range("api.sessions", 0..=100_000, |c| c.engine.api.sessions as u64),
+    range("api.metrics_streams", 0..=100_000, |c| c.engine.api.metrics_streams as u64),
     range("record.flush_ms", 0..=60 * SECOND_MS, |c| c.engine.record.flush_ms),
     range("limits.access.connections_per_ip", 0..=10_000_000, |c| c.engine.access.connections_per_ip as u64),
     range("limits.access.publishes_per_second_per_ip", 0..=1_000_000, |c| {

@@ -140,7 +140,7 @@ fn mistakes_are_told_with_line_and_key() {
         (
             "\n[serve]\n",
             "2: serve: unknown field `serve`, expected one of `server`, `limits`, `hls`, `record`, `callbacks`, \
-             `default`, `app`",
+             `api`, `default`, `app`",
         ),
         ("[server]\nbind = 'localhost'\n", "2: server.bind: invalid IP address syntax"),
         ("[default]\njoin = 'now'", "2: default.join: unknown variant `now`, expected one of `edge`, `gop`, `key`"),

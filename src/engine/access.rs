@@ -97,6 +97,11 @@ impl Engine {
         }
     }
 
+    /// Nobody may who came before the server was told to end.
+    const fn may_begin(&self) -> Result<(), CloseReason> {
+        if self.draining { Err(CloseReason::ShuttingDown) } else { Ok(()) }
+    }
+
     /// Whether an RTMP client may publish. One that may not is told so and closed.
     pub(super) fn admits_publisher(
         &mut self,
@@ -105,7 +110,7 @@ impl Engine {
         message_stream: u32,
         path: &StreamPath,
     ) -> bool {
-        let decided = self.may_publish(now, id, path);
+        let decided = self.may_begin().and_then(|()| self.may_publish(now, id, path));
         self.admits(now, id, message_stream, code::PUBLISH_DENIED, decided)
     }
 
@@ -117,7 +122,7 @@ impl Engine {
         message_stream: u32,
         path: &StreamPath,
     ) -> bool {
-        let decided = self.may_play(now, id, path);
+        let decided = self.may_begin().and_then(|()| self.may_play(now, id, path));
         self.admits(now, id, message_stream, code::PLAY_FAILED, decided)
     }
 

@@ -1,6 +1,6 @@
 //! Why connections end.
 //!
-//! Owns: the one list of reasons, used by log, status messages and, later, statistics.
+//! Owns: the one list of reasons, used by log, status messages and statistics.
 
 use thiserror::Error;
 
@@ -57,6 +57,36 @@ pub enum CloseReason {
     /// The server ends.
     #[error("server shuts down")]
     ShuttingDown,
+    /// The operator ended it.
+    #[error("closed by the operator")]
+    Operator,
+}
+
+impl CloseReason {
+    /// The kind of reason in one word that stays the same, for statistics.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            CloseReason::PeerClosed => "peer-closed",
+            CloseReason::Lost(_) => "lost",
+            CloseReason::Session(SessionError::SetupTimeout(_)) => "setup-timeout",
+            CloseReason::Session(SessionError::IdleTimeout(_)) => "idle-timeout",
+            CloseReason::Session(SessionError::BadName(_)) | CloseReason::Refused(_) => "refused",
+            CloseReason::Session(_) => "rtmp-error",
+            CloseReason::Http(HttpError::RequestTimeout(_) | HttpError::Idle(_)) => "http-timeout",
+            CloseReason::Http(_) => "http-error",
+            CloseReason::Answered => "answered",
+            CloseReason::StreamEnded => "stream-ended",
+            CloseReason::Denied(_) => "denied",
+            CloseReason::OverLimit(_) => "over-limit",
+            CloseReason::TooMuchData(_) => "too-much-data",
+            CloseReason::TakenOver => "taken-over",
+            CloseReason::Stalled(_) => "stalled",
+            CloseReason::QueueFull(_) => "queue-full",
+            CloseReason::TooManyConnections => "too-many-connections",
+            CloseReason::ShuttingDown => "shutting-down",
+            CloseReason::Operator => "operator",
+        }
+    }
 }
 
 #[cfg(test)]
@@ -87,9 +117,11 @@ mod tests {
             (CloseReason::QueueFull(9), "more than 9 bytes wait to be sent"),
             (CloseReason::TooManyConnections, "too many connections"),
             (CloseReason::ShuttingDown, "server shuts down"),
+            (CloseReason::Operator, "closed by the operator"),
         ];
         for (reason, text) in table {
             assert_eq!(reason.to_string(), text);
+            assert!(reason.label().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
         }
     }
 }

@@ -11,6 +11,7 @@ use super::burst::{Piece, WireBurst};
 use super::close::CloseReason;
 use super::http::HttpPeer;
 use super::queue::{Class, SendQueue};
+use super::stats::Past;
 use crate::config::{EngineConfig, JoinMode, QueueLimits};
 use crate::hub::StreamId;
 use crate::rtmp::server::ServerSession;
@@ -20,6 +21,15 @@ use crate::rtmp::server::ServerSession;
 pub(super) enum Role {
     Publisher,
     Subscriber { mode: JoinMode },
+}
+
+impl Role {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Role::Publisher => "publisher",
+            Role::Subscriber { .. } => "player",
+        }
+    }
 }
 
 /// A message stream that publishes or plays.
@@ -81,6 +91,10 @@ pub(super) struct Connection {
     pub(super) wakes_at: Option<Instant>,
     pub(super) peer: SocketAddr,
     pub(super) opened_at: Instant,
+    /// A number that no other connection has.
+    pub(super) serial: u64,
+    /// What it was in the hub last.
+    pub(super) past: Option<Box<Past>>,
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
     /// Messages dropped because the peer was too slow.
@@ -88,7 +102,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(now: Instant, peer: SocketAddr, session: Session) -> Self {
+    pub(super) fn new(now: Instant, peer: SocketAddr, serial: u64, session: Session) -> Self {
         Connection {
             queue: SendQueue::default(),
             dirty: false,
@@ -101,9 +115,19 @@ impl Connection {
             wakes_at: None,
             peer,
             opened_at: now,
+            serial,
+            past: None,
             bytes_in: 0,
             bytes_out: 0,
             dropped: 0,
+        }
+    }
+
+    /// What it speaks, or plays over HTTP, in one word.
+    pub(super) fn protocol_name(&self) -> &'static str {
+        match &self.session {
+            Session::Rtmp(_) => "rtmp",
+            Session::Http(peer) => peer.protocol_name(),
         }
     }
 

@@ -54,6 +54,8 @@ pub(super) struct FanOut<'a> {
     /// What HTTP players are sent.
     pub(super) live: &'a mut LiveForms,
     pub(super) outputs: &'a mut Outputs,
+    /// Messages that were dropped because their players are too slow.
+    pub(super) dropped: u64,
     /// Room for chunk headers of other message streams.
     pub(super) heads: BytesMut,
 }
@@ -73,10 +75,13 @@ impl FanOut<'_> {
         let Some(unit) = self.live.unit(stream, viewing.form, frame) else { return Delivery::Queued };
         let class = class_of(frame);
         let len = unit.len();
-        if class == Class::Media
-            && !make_room(connection, &self.config.queue, self.now_ms, HTTP_LANE as u16, begins_group, len)
-        {
-            return Delivery::Skipped;
+        if class == Class::Media {
+            let limits = &self.config.queue;
+            let room = make_room(connection, limits, self.now_ms, lane(HTTP_LANE), begins_group, len);
+            self.dropped += room.dropped;
+            if !room.fits {
+                return Delivery::Skipped;
+            }
         }
         connection.note_push(self.now);
         viewing.push(&mut connection.queue, self.now_ms, class, unit);
@@ -134,7 +139,9 @@ impl Sink for FanOut<'_> {
         if class == Class::Media {
             let (chunk_stream, _) = ids(frame.kind);
             let len = encoded_len(chunk_size, chunk_stream, wire_timestamp(frame), frame.payload.len());
-            if !make_room(connection, &self.config.queue, self.now_ms, lane, begins_group, len) {
+            let room = make_room(connection, &self.config.queue, self.now_ms, lane, begins_group, len);
+            self.dropped += room.dropped;
+            if !room.fits {
                 return Delivery::Skipped;
             }
         }
@@ -206,7 +213,15 @@ pub(super) fn lane(message_stream: u32) -> u16 {
     message_stream as u16
 }
 
-/// Keeps a slow player's queue within its limits. `false`: the frame has to be dropped as well.
+/// What [`make_room`] did.
+struct Room {
+    /// The frame need not be dropped as well.
+    fits: bool,
+    /// Messages that were dropped, the frame included.
+    dropped: u64,
+}
+
+/// Keeps a slow player's queue within its limits.
 fn make_room(
     connection: &mut Connection,
     limits: &QueueLimits,
@@ -214,25 +229,24 @@ fn make_room(
     lane: u16,
     begins_group: bool,
     len: usize,
-) -> bool {
+) -> Room {
     let queue = &mut connection.queue;
     if queue.is_empty() {
-        return true;
+        return Room { fits: true, dropped: 0 };
     }
+    let mut dropped = 0;
     if begins_group && queue.holds(Class::Join, lane) {
         // What waits behind these pictures needs them.
-        connection.dropped += queue.drop_waiting(Some(lane)) as u64;
+        dropped += queue.drop_waiting(Some(lane)) as u64;
     }
-    if queue.len() + len <= limits.bytes && queue.lag_ms(now_ms) <= limits.lag_ms {
-        return true;
+    let mut fits = queue.len() + len <= limits.bytes && queue.lag_ms(now_ms) <= limits.lag_ms;
+    if !fits {
+        dropped += queue.drop_waiting(Some(lane)) as u64;
+        fits = begins_group && queue.len() + len <= limits.bytes;
+        dropped += u64::from(!fits);
     }
-    connection.dropped += queue.drop_waiting(Some(lane)) as u64;
-    let fits = queue.len() + len <= limits.bytes;
-    if begins_group && fits {
-        return true;
-    }
-    connection.dropped += 1;
-    false
+    connection.dropped += dropped;
+    Room { fits, dropped }
 }
 
 /// The wire form for any message stream, without copying the payload, which need not be the frame's own.

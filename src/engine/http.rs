@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use log::info;
 
-use super::connection::{Attachment, Role, Session};
+use super::api::is_for_operators;
+use super::connection::{Attachment, Role};
 use super::fanout::{HTTP_LANE, hub_id, lane};
 use super::outputs::OutputId;
 use super::queue::{Class, SendQueue};
+use super::stats::PlayedAs;
 use super::{CloseReason, ConnectionId, Engine, console, hub_name, join_mode};
 use crate::config::JoinMode;
 use crate::http::websocket;
@@ -31,6 +33,8 @@ pub(super) struct HttpPeer {
     waiting: Option<Box<Waiting>>,
     /// It asked for a part of HLS that is not there yet.
     pub(super) waits_for: Option<OutputId>,
+    /// The stream of which it asked for HLS last.
+    pub(super) hls: Option<Box<str>>,
 }
 
 /// How a player over HTTP watches.
@@ -50,7 +54,25 @@ struct Waiting {
 
 impl HttpPeer {
     pub(super) fn new(session: HttpSession) -> Self {
-        HttpPeer { session, viewing: None, is_over: false, waiting: None, waits_for: None }
+        HttpPeer { session, viewing: None, is_over: false, waiting: None, waits_for: None, hls: None }
+    }
+
+    /// It asks for HLS of the stream with this name.
+    pub(super) fn note_hls(&mut self, name: &str) {
+        if self.hls.as_deref() != Some(name) {
+            self.hls = Some(name.into());
+        }
+    }
+
+    /// What it plays, in one word.
+    pub(super) fn protocol_name(&self) -> &'static str {
+        match (self.viewing, &self.hls) {
+            (Some(Viewing { form: Form::Flv, .. }), _) => "flv",
+            (Some(Viewing { form: Form::Ts, .. }), _) => "ts",
+            (Some(Viewing { form: Form::Mp4, .. }), _) => "mp4",
+            (None, Some(_)) => "hls",
+            (None, None) => "http",
+        }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -137,6 +159,9 @@ impl Engine {
     }
 
     fn handle_request(&mut self, now: Instant, id: ConnectionId, request: Box<Request>) {
+        if self.config.api.enabled && is_for_operators(&request) {
+            return self.serve_api(now, id, &request);
+        }
         let target = Target::of(&request);
         if request.is_preflight() {
             return self.respond(now, id, Response::preflight(&request, METHODS));
@@ -260,6 +285,9 @@ impl Engine {
     /// Begins the endless answer to a player.
     fn watch(&mut self, now: Instant, id: ConnectionId, request: &Request, path: &StreamPath, form: Form) {
         let name = hub_name(path);
+        if self.draining {
+            return self.respond(now, id, Response::text(503, "the server is about to end").with_cors());
+        }
         if form == Form::Ts && request.is_websocket {
             return self.respond(now, id, Response::text(400, "WebSocket carries .flv and .mp4, not .ts").with_cors());
         }
@@ -288,6 +316,7 @@ impl Engine {
         connection.attach(attachment);
         let Some(peer) = connection.http() else { return };
         peer.viewing = Some(viewing);
+        self.stats.player_began(attachment.stream, self.hub.name(attachment.stream), PlayedAs::Http(viewing.form));
         let begun = if viewing.is_websocket {
             peer.session.accept_websocket(now, None).map(|()| true)
         } else {
@@ -315,14 +344,11 @@ impl Engine {
         }
     }
 
-    /// A player over HTTP is gone.
-    pub(super) fn leave_http(&mut self, id: ConnectionId, stream: StreamId) {
-        let Some(connection) = self.connections.get_mut(id.0) else { return };
-        if let Session::Http(peer) = &mut connection.session
-            && let Some(viewing) = peer.viewing.take()
-        {
-            self.live.leave(stream, viewing.form);
-        }
+    /// A player over HTTP is gone: what it watched.
+    pub(super) fn leave_http(&mut self, id: ConnectionId, stream: StreamId) -> Option<Form> {
+        let viewing = self.connections.get_mut(id.0)?.http()?.viewing.take()?;
+        self.live.leave(stream, viewing.form);
+        Some(viewing.form)
     }
 
     /// The queue of an HTTP connection is empty: goes on with the next request, or ends it.

@@ -92,6 +92,9 @@ impl Engine {
         let session = self.next_random();
         let Some(hls) = self.outputs.hls(output) else { return };
         let ticket = id.0 as u64;
+        if let Some(peer) = self.connections.get_mut(id.0).and_then(|connection| connection.http()) {
+            peer.note_hls(&hub_name(path));
+        }
         match hls.request(now, below, &request.query, ticket, session) {
             Answer::Wait => {
                 if let Some(peer) = self.connections.get_mut(id.0).and_then(|connection| connection.http()) {
@@ -138,6 +141,7 @@ impl Engine {
         self.outputs.drain(&mut answers);
         while let Some((stream, subscriber)) = self.outputs.poll_left() {
             self.hub.unsubscribe(stream, subscriber);
+            self.forget_if_gone(stream);
         }
         for (output, ticket, answer) in answers {
             let id = ConnectionId(ticket as usize);

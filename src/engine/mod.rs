@@ -15,6 +15,7 @@
 //! 6. [`Engine::handle_outcome`] of every command that the disk was given.
 
 mod access;
+mod api;
 mod burst;
 mod close;
 mod connection;
@@ -22,10 +23,13 @@ mod console;
 mod deadlines;
 mod dirty;
 mod fanout;
+mod histogram;
 mod http;
 mod kept;
+mod metrics;
 mod outputs;
 mod queue;
+mod stats;
 mod test_stream;
 
 use std::collections::{HashMap, VecDeque};
@@ -48,6 +52,7 @@ use self::dirty::DirtyList;
 use self::fanout::{FanOut, from_hub_id, hub_id, lane};
 use self::http::HttpPeer;
 use self::outputs::Outputs;
+use self::stats::{Past, PlayedAs, Stats};
 use self::test_stream::TestStream;
 use crate::access as access_room;
 use crate::config::{EngineConfig, HttpLimits, JoinMode};
@@ -57,6 +62,7 @@ use crate::hub::{Departure, Hub, IncomingFrame, PublisherId, StreamId, Subscribe
 use crate::media::{FrameKind, FrameRole, TrackSet};
 use crate::output::disk;
 use crate::output::live::LiveForms;
+use crate::output::monitor::Declared;
 use crate::rtmp::amf0;
 use crate::rtmp::path::StreamPath;
 use crate::rtmp::server::{Event, ServerSession, SessionConfig, code};
@@ -103,6 +109,8 @@ pub enum Effect {
     Close(ConnectionId, CloseReason),
     /// Have the disk do this; what comes of it goes to [`Engine::handle_outcome`].
     Disk(disk::Command),
+    /// Read the configuration again, for this connection; what comes of it goes to [`Engine::handle_reloaded`].
+    Reload(ConnectionId),
 }
 
 /// What a session has to say.
@@ -137,6 +145,8 @@ pub struct Engine {
     deadlines: Deadlines,
     effects: VecDeque<Effect>,
     shutting_down: bool,
+    draining: bool,
+    stats: Stats,
 }
 
 impl Engine {
@@ -161,6 +171,8 @@ impl Engine {
             deadlines: Deadlines::default(),
             effects: VecDeque::new(),
             shutting_down: false,
+            draining: false,
+            stats: Stats::new(now),
             config: Arc::new(config),
         }
     }
@@ -181,13 +193,7 @@ impl Engine {
     /// # Errors
     /// The reason to close it at once.
     pub fn accept(&mut self, now: Instant, protocol: Protocol, peer: SocketAddr) -> Result<ConnectionId, CloseReason> {
-        if self.shutting_down {
-            return Err(CloseReason::ShuttingDown);
-        }
-        if self.connections.len() >= self.config.connections {
-            return Err(CloseReason::TooManyConnections);
-        }
-        self.usage.connect(now, peer.ip())?;
+        self.make_place(now, protocol, peer).inspect_err(|reason| self.stats.count_close(reason))?;
         let session = match protocol {
             Protocol::Rtmp => {
                 let session = ServerSession::new(now, Arc::clone(&self.session_config), self.next_random());
@@ -197,16 +203,28 @@ impl Engine {
                 Session::Http(Box::new(HttpPeer::new(HttpSession::new(now, Arc::clone(&self.http_limits)))))
             }
         };
-        let id = ConnectionId(self.connections.insert(Connection::new(now, peer, session)));
+        let id = ConnectionId(self.connections.insert(Connection::new(now, peer, self.stats.next_serial(), session)));
         debug!("{peer}: connected");
         self.schedule(id);
         Ok(id)
+    }
+
+    fn make_place(&mut self, now: Instant, protocol: Protocol, peer: SocketAddr) -> Result<(), CloseReason> {
+        // Operators may still ask how far it is.
+        if self.shutting_down || (self.draining && protocol == Protocol::Rtmp) {
+            return Err(CloseReason::ShuttingDown);
+        }
+        if self.connections.len() >= self.config.connections {
+            return Err(CloseReason::TooManyConnections);
+        }
+        self.usage.connect(now, peer.ip())
     }
 
     /// Takes bytes that a peer sent.
     pub fn handle_input(&mut self, now: Instant, id: ConnectionId, input: &[u8]) {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         connection.bytes_in += input.len() as u64;
+        self.stats.bytes_in += input.len() as u64;
         if connection.closing.is_some() {
             return;
         }
@@ -228,14 +246,20 @@ impl Engine {
             self.usage.disconnect(now, connection.peer.ip());
             let reason = connection.closing.as_ref().map_or(&reason, |closing| &closing.reason);
             log_close(now, &connection, reason);
+            let unix_ms = self.unix_ms(now);
+            self.stats.closed(now, unix_ms, &connection, reason, self.config.api.sessions);
         }
     }
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.dirty.release(now, &mut self.connections);
+        let streams_end = self.hub.poll_timeout().is_some_and(|at| at <= now);
         let (hub, mut sink) = self.hub_and_sink(now);
         hub.handle_timeout(now, &mut sink);
+        if streams_end {
+            self.stats.retain_streams(|name| self.hub.find(name).is_some());
+        }
         self.outputs.handle_timeout(now);
         self.drain_outputs(now);
         self.play_test_stream(now);
@@ -291,8 +315,11 @@ impl Engine {
 
     /// The kernel took `count` bytes. `true`: more waits.
     pub fn advance(&mut self, now: Instant, id: ConnectionId, count: usize) -> bool {
+        let now_ms = self.now_ms(now);
         let Some(connection) = self.connections.get_mut(id.0) else { return false };
-        connection.queue.advance(count);
+        let sent = connection.queue.advance(now_ms, count);
+        let stream = connection.attachments.first().map(|attachment| attachment.stream);
+        self.stats.written(now, stream, count, sent);
         connection.bytes_out += count as u64;
         connection.progress_at = now;
         let is_empty = connection.queue.is_empty();
@@ -342,6 +369,31 @@ impl Engine {
         self.drain_outputs(now);
     }
 
+    /// The driver's turn, which began at `began`, is over: everything that could be written was.
+    pub fn end_turn(&mut self, began: Instant, ended: Instant) {
+        self.stats.end_turn(began, ended);
+    }
+
+    /// So many bytes of memory the program takes.
+    pub fn set_memory_bytes(&mut self, bytes: u64) {
+        self.stats.memory_bytes = Some(bytes);
+    }
+
+    /// Where RTMP is listened for, for those who ask.
+    pub fn set_rtmp_port(&mut self, port: u16) {
+        self.stats.rtmp_port = Some(port);
+    }
+
+    /// Nobody new may publish or play over RTMP or watch a stream without end; those who do go on.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Whether the server was told to drain, and nobody publishes or plays any more.
+    pub fn is_drained(&self) -> bool {
+        self.draining && self.connections.iter().all(|(_, connection)| connection.attachments.is_empty())
+    }
+
     /// Ends every session in its proper way. New connections are refused from now on.
     pub fn shut_down(&mut self, now: Instant) {
         self.shutting_down = true;
@@ -368,6 +420,11 @@ impl Engine {
     /// Whether `id` publishes or plays: the exchange of commands, where each waits for the last, is over.
     pub fn is_settled(&self, id: ConnectionId) -> bool {
         self.connections.get(id.0).is_none_or(|connection| !connection.attachments.is_empty())
+    }
+
+    /// Number of streams that somebody publishes.
+    fn published_count(&self) -> usize {
+        self.hub.streams().filter(|(id, _)| self.hub.publisher(*id).is_some()).count()
     }
 
     /// Number of connections.
@@ -416,6 +473,7 @@ impl Engine {
             usual: None,
             live: &mut self.live,
             outputs: &mut self.outputs,
+            dropped: 0,
             heads: BytesMut::new(),
         };
         (&mut self.hub, sink)
@@ -515,7 +573,9 @@ impl Engine {
             Event::Data { stream_id, timestamp, payload, is_metadata } => {
                 if is_metadata && let Some(attachment) = self.attachment(id, stream_id) {
                     let publisher = PublisherId(hub_id(id, stream_id));
-                    self.hub.set_frame_rate(attachment.stream, publisher, frame_rate(&payload));
+                    let declared = declared(&payload);
+                    self.hub.set_frame_rate(attachment.stream, publisher, declared.frame_rate);
+                    self.stats.set_declared(attachment.stream, declared);
                 }
                 let role = if is_metadata { FrameRole::Metadata } else { FrameRole::Passing };
                 let (kind, tracks) = (FrameKind::Data, TrackSet::DEFAULT);
@@ -549,9 +609,17 @@ impl Engine {
     /// A frame of a publisher, which need not be a connection, goes to all who watch.
     fn hand_out(&mut self, now: Instant, stream: StreamId, publisher: PublisherId, frame: IncomingFrame) {
         self.latest_burst.forget(stream);
+        let is_due = self.stats.message(now, stream, &frame);
         let (hub, mut sink) = self.hub_and_sink(now);
         sink.begin_frame(stream);
         hub.frame(now, stream, publisher, frame, &mut sink);
+        let dropped = sink.dropped;
+        if dropped > 0 {
+            self.stats.dropped(stream, dropped);
+        }
+        if is_due {
+            self.stats.check(now, stream, self.hub.anomalies(stream));
+        }
         self.drain_outputs(now);
     }
 
@@ -575,6 +643,7 @@ impl Engine {
                 if let Some(session) = connection.rtmp() {
                     session.accept_publish(message_stream);
                 }
+                self.stats.publisher_began(now, grant.stream, &name);
                 let how = if grant.resumed { "publishes again" } else { "publishes" };
                 info!("{peer}: {how} {name}");
                 if let Some(evicted) = grant.evicted {
@@ -594,6 +663,9 @@ impl Engine {
     /// A publisher that lost its stream to a new one has to go.
     fn evict(&mut self, now: Instant, publisher: PublisherId) {
         let (id, message_stream) = from_hub_id(publisher.0);
+        if let Some(attachment) = self.attachment(id, message_stream) {
+            self.note_past(id, attachment);
+        }
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         connection.detach(message_stream);
         let reason = CloseReason::TakenOver;
@@ -630,6 +702,7 @@ impl Engine {
         if let Some(session) = connection.rtmp() {
             session.accept_play(message_stream);
         }
+        self.stats.player_began(stream, &name, PlayedAs::Rtmp);
         let waits = if self.hub.is_published(&name) { "plays" } else { "waits for" };
         info!("{peer}: {waits} {name}");
         self.take_answers(now, id);
@@ -685,6 +758,7 @@ impl Engine {
             return;
         };
         let number = hub_id(id, message_stream);
+        self.note_past(id, attachment);
         match attachment.role {
             Role::Publisher => {
                 self.latest_burst.forget(attachment.stream);
@@ -697,11 +771,33 @@ impl Engine {
             }
             Role::Subscriber { .. } => {
                 self.hub.unsubscribe(attachment.stream, SubscriberId(number));
-                self.leave_http(id, attachment.stream);
+                let played_as = self.leave_http(id, attachment.stream).map_or(PlayedAs::Rtmp, PlayedAs::Http);
+                self.stats.player_ended(attachment.stream, played_as);
                 if let Some(connection) = self.connections.get_mut(id.0) {
                     // It wants them no more; a peer that plays again and again gets no heap of them.
                     connection.queue.drop_waiting(Some(lane(message_stream)));
                 }
+            }
+        }
+        self.forget_if_gone(attachment.stream);
+    }
+
+    /// What is counted of a stream goes with it.
+    pub(super) fn forget_if_gone(&mut self, stream: StreamId) {
+        if self.hub.name(stream).is_empty() {
+            self.stats.forget_stream(stream);
+        }
+    }
+
+    /// Keeps what a connection was for the list of sessions.
+    fn note_past(&mut self, id: ConnectionId, attachment: Attachment) {
+        let role = attachment.role.name();
+        let stream = self.hub.name(attachment.stream);
+        if let Some(connection) = self.connections.get_mut(id.0) {
+            let protocol = connection.protocol_name();
+            let is_known = connection.past.as_ref().is_some_and(|past| past.role == role && past.stream == stream);
+            if !is_known {
+                connection.past = Some(Box::new(Past { protocol, role, stream: stream.to_owned() }));
             }
         }
     }
@@ -718,7 +814,7 @@ impl Engine {
     /// Ends a connection: it leaves the hub at once, what waits for it is still sent.
     pub(super) fn close(&mut self, now: Instant, id: ConnectionId, reason: CloseReason) {
         let departure = match reason {
-            CloseReason::ShuttingDown => Departure::Clean,
+            CloseReason::ShuttingDown | CloseReason::Operator => Departure::Clean,
             _ => Departure::Lost,
         };
         self.detach_all(now, id, departure);
@@ -769,6 +865,8 @@ impl Engine {
         {
             self.usage.disconnect(now, connection.peer.ip());
             log_close(now, &connection, &closing.reason);
+            let unix_ms = self.unix_ms(now);
+            self.stats.closed(now, unix_ms, &connection, &closing.reason, self.config.api.sessions);
             self.effects.push_back(Effect::Close(id, closing.reason.clone()));
         }
     }
@@ -791,10 +889,15 @@ fn join_mode(path: &StreamPath, default: JoinMode) -> JoinMode {
     }
 }
 
-/// `framerate` of an `onMetaData`.
-fn frame_rate(metadata: &[u8]) -> Option<f64> {
+/// What an `onMetaData` says of rates.
+fn declared(metadata: &[u8]) -> Declared {
     let values = amf0::read_values(metadata);
-    values.get(1)?.member("framerate")?.as_number().filter(|rate| rate.is_finite() && *rate > 0.0)
+    let number = |name| {
+        let number = values.get(1)?.member(name)?.as_number();
+        number.filter(|number| number.is_finite() && *number > 0.0)
+    };
+    let bits = |name| number(name).map(|kbps: f64| (kbps * 1000.0) as u64);
+    Declared { frame_rate: number("framerate"), video_bps: bits("videodatarate"), audio_bps: bits("audiodatarate") }
 }
 
 fn incoming(kind: FrameKind, info: &tag::TagInfo, timestamp: u32, payload: Bytes) -> IncomingFrame {

@@ -127,6 +127,23 @@ impl Outputs {
         }
     }
 
+    /// Players of a stream over HLS.
+    pub(super) fn hls_viewers(&self, now: Instant, name: &str) -> usize {
+        match self.hls_of(name).and_then(|id| self.outputs.get(id.0)).map(|output| &output.kind) {
+            Some(Kind::Hls(hls)) => hls.viewers(now),
+            _ => 0,
+        }
+    }
+
+    /// Bytes of recordings that wait for the disk.
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        let waiting = self.outputs.iter().map(|(_, output)| match &output.kind {
+            Kind::Record(recorder) => recorder.waiting_bytes(),
+            Kind::Hls(_) => 0,
+        });
+        waiting.sum()
+    }
+
     pub(super) fn frame(&mut self, now: Instant, id: OutputId, frame: &Frame) {
         let Some(output) = self.outputs.get_mut(id.0) else { return };
         match &mut output.kind {

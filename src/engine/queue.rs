@@ -31,6 +31,17 @@ struct Entry {
     begins: bool,
 }
 
+/// Messages that were sent whole, as far as their delay is measured: audio and video that is not a join's past.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Those that were queued in this very millisecond.
+    pub fresh: u64,
+    /// Those that waited longer.
+    pub late: u64,
+    /// How long these waited together, in milliseconds.
+    pub late_ms: u64,
+}
+
 /// A queue of shared bytes. Never copies them; holds no memory while empty for long.
 #[derive(Debug, Default)]
 pub struct SendQueue {
@@ -136,14 +147,24 @@ impl SendQueue {
         filled
     }
 
-    /// The peer took the next `count` bytes.
-    pub fn advance(&mut self, count: usize) {
+    /// The peer took the next `count` bytes. Tells what was sent whole with them.
+    pub fn advance(&mut self, now_ms: u32, count: usize) -> Sent {
+        let mut whole = Sent::default();
         self.bytes = self.bytes.saturating_sub(count);
         self.urgent = self.urgent.saturating_sub(count);
         self.sent += count;
         while let Some(entry) = self.entries.front() {
             if self.sent < entry.bytes.len() {
-                return;
+                return whole;
+            }
+            if entry.begins && entry.class == Class::Media {
+                let waited_ms = now_ms.wrapping_sub(entry.queued_ms);
+                if waited_ms == 0 {
+                    whole.fresh += 1;
+                } else {
+                    whole.late += 1;
+                    whole.late_ms += u64::from(waited_ms);
+                }
             }
             self.sent -= entry.bytes.len();
             if entry.class == Class::Kept {
@@ -154,6 +175,7 @@ impl SendQueue {
         if self.entries.capacity() > KEPT_CAPACITY {
             self.entries = VecDeque::new();
         }
+        whole
     }
 
     /// Drops every message but the kept ones that was not begun to be sent; of one lane, or of all. Says how many.
@@ -213,7 +235,7 @@ mod tests {
                 assert_eq!(waiting.len(), queue.len());
                 let taken = step.min(waiting.len());
                 got.extend_from_slice(&waiting[..taken]);
-                queue.advance(taken);
+                queue.advance(0, taken);
             }
             assert_eq!(got, b"abcdefghi");
             assert_eq!(queue.len(), 0);
@@ -227,9 +249,9 @@ mod tests {
         for (bytes, expected) in [(0, 0), (1, 1), (2, 1), (3, 2), (4, 3), (100, 3)] {
             assert_eq!(queue.fill(bytes, &mut [IoSlice::new(&[]); 16]), expected, "{bytes} bytes");
         }
-        queue.advance(4);
+        queue.advance(0, 4);
         assert_eq!(queue.only_piece(), Some(&b"ef"[..]));
-        queue.advance(2);
+        queue.advance(0, 2);
         assert_eq!(queue.only_piece(), None);
     }
 
@@ -238,7 +260,7 @@ mod tests {
         for sent in 0..4 {
             let mut queue =
                 queue(&[(Class::Media, &[b"ab", b"cd"]), (Class::Kept, &[b"-"]), (Class::Media, &[b"ef", b"gh"])]);
-            queue.advance(sent);
+            queue.advance(0, sent);
             let dropped = queue.drop_waiting(Some(1));
             let expected: &[u8] = if sent == 0 { b"-" } else { &b"abcd-"[sent..] };
             assert_eq!(all(&queue), expected, "after {sent} bytes");
@@ -263,11 +285,11 @@ mod tests {
     fn what_is_never_dropped_is_counted() {
         let mut queue = queue(&[(Class::Kept, &[b"ab", b"cd"]), (Class::Media, &[b"ef"]), (Class::Kept, &[b"g"])]);
         assert_eq!(queue.kept_len(), 5);
-        queue.advance(3);
+        queue.advance(0, 3);
         assert_eq!(queue.kept_len(), 3, "as whole entries");
         queue.drop_waiting(None);
         assert_eq!(queue.kept_len(), 3);
-        queue.advance(2);
+        queue.advance(0, 2);
         assert_eq!((queue.kept_len(), queue.len()), (0, 0));
     }
 
@@ -278,7 +300,7 @@ mod tests {
         queue.push(u32::MAX, Class::Media, 1, Bytes::from_static(b"a"));
         queue.push(9, Class::Media, 1, Bytes::from_static(b"b"));
         assert_eq!(queue.lag_ms(9), 10);
-        queue.advance(1);
+        queue.advance(0, 1);
         assert_eq!(queue.lag_ms(12), 3);
     }
 
@@ -288,7 +310,18 @@ mod tests {
         for _ in 0..1000 {
             queue.push(0, Class::Media, 1, Bytes::from_static(b"a"));
         }
-        queue.advance(1000);
+        queue.advance(0, 1000);
         assert!(queue.entries.capacity() <= KEPT_CAPACITY);
+    }
+
+    #[test]
+    fn messages_that_waited_are_told_from_those_that_did_not() {
+        let mut queue = SendQueue::default();
+        for (queued_ms, class) in [(1, Class::Kept), (1, Class::Join), (1, Class::Media), (5, Class::Media)] {
+            queue.push(queued_ms, class, 1, Bytes::from_static(b"ab"));
+        }
+        queue.push_piece(5, Class::Media, 1, Bytes::from_static(b"c"), false);
+        assert_eq!(queue.advance(5, 5), Sent::default(), "half a message");
+        assert_eq!(queue.advance(5, 4), Sent { fresh: 1, late: 1, late_ms: 4 });
     }
 }

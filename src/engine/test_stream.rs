@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use super::{Engine, frame_rate, hub_name, incoming};
+use super::{Engine, declared, hub_name, incoming};
 use crate::config::Takeover;
 use crate::container::flv::file::{FlvDemuxer, FlvTag, tag_type};
 use crate::container::flv::tag;
@@ -182,6 +182,7 @@ impl Engine {
             }
         };
         info!("the built-in test stream is {name}");
+        self.stats.publisher_began(now, grant.stream, &name);
         self.set_test_stream(State::Playing(Playing {
             stream: grant.stream,
             began: now,
@@ -192,7 +193,7 @@ impl Engine {
         let heads = self.test_stream.as_ref().map(|test| test.heads.clone()).unwrap_or_default();
         for frame in heads {
             if frame.role == FrameRole::Metadata {
-                self.hub.set_frame_rate(grant.stream, PUBLISHER, frame_rate(&frame.payload));
+                self.hub.set_frame_rate(grant.stream, PUBLISHER, declared(&frame.payload).frame_rate);
             }
             self.hand_out(now, grant.stream, PUBLISHER, frame);
         }

@@ -30,6 +30,13 @@ use crate::media::{Frame, FrameKind, FrameRole, TrackSet};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(usize);
 
+impl StreamId {
+    /// A small number; used again for another stream once this one is gone.
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// A publisher, as the hub's owner names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PublisherId(pub u64);
@@ -342,6 +349,26 @@ impl Hub {
     /// Name of a stream; empty where there is none.
     pub fn name(&self, stream_id: StreamId) -> &str {
         self.names_by_id.get(&stream_id).map_or("", String::as_str)
+    }
+
+    /// Ids and names of all streams, in no order.
+    pub fn streams(&self) -> impl Iterator<Item = (StreamId, &str)> {
+        self.names.iter().map(|(name, &id)| (id, name.as_str()))
+    }
+
+    /// The stream with this name.
+    pub fn find(&self, name: &str) -> Option<StreamId> {
+        self.names.get(name).copied()
+    }
+
+    /// Who publishes a stream now.
+    pub fn publisher(&self, stream_id: StreamId) -> Option<PublisherId> {
+        self.streams.get(stream_id.0)?.publisher.as_ref().map(|publisher| publisher.id)
+    }
+
+    /// Bytes of all that is kept for those who join, of all streams.
+    pub fn cached_bytes(&self) -> usize {
+        self.streams.iter().map(|(_, stream)| stream.cached_bytes()).sum()
     }
 
     /// Whether a publisher of `name` is there now.

@@ -222,7 +222,6 @@ impl Stream {
     }
 
     /// Bytes of all that is kept for those who join.
-    #[cfg(test)]
     pub(super) fn cached_bytes(&self) -> usize {
         self.headers.bytes() + self.gop.bytes()
     }

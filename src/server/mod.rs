@@ -64,6 +64,8 @@ const SLICES_PER_WRITE: usize = 64;
 const ACCEPTS_PER_TURN: usize = 32;
 /// A shutdown that sessions do not end by themselves ends after this.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1_500);
+/// How often the program's memory is looked at.
+const MEMORY_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the disk may then take for what it was given.
 const DISK_LIMIT: Duration = Duration::from_millis(300);
 
@@ -82,6 +84,8 @@ pub struct Server {
     /// Connections that used up their share of a turn and may have more to read, each once.
     unread: VecDeque<ConnectionId>,
     shutdown_until: Option<Instant>,
+    /// When the program's memory is looked at next.
+    memory_at: Instant,
     waker: Arc<Waker>,
     /// Started when there is something to write.
     disk: Option<Disk>,
@@ -142,6 +146,9 @@ impl Server {
         }
         let mut engine = Engine::new(Instant::now(), config.engine, random_seed());
         engine.set_wall_clock(Instant::now(), unix_ms());
+        if let Some(listener) = listeners.iter().find(|listener| listener.protocol() == Protocol::Rtmp) {
+            engine.set_rtmp_port(listener.address().port());
+        }
         Ok(Server {
             poll,
             signals,
@@ -154,6 +161,7 @@ impl Server {
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             unread: VecDeque::new(),
             shutdown_until: None,
+            memory_at: Instant::now(),
         })
     }
 
@@ -176,6 +184,7 @@ impl Server {
                 result => result?,
             }
             let now = Instant::now();
+            self.look_at_memory(now);
             self.read_on(now);
             for event in &events {
                 self.handle_event(now, event);
@@ -187,10 +196,15 @@ impl Server {
             }
             if self.engine.poll_timeout().is_some_and(|at| at <= now) {
                 self.engine.handle_timeout(now);
-                self.do_effects();
+                self.do_effects(now);
             }
             more_to_write = self.write(now);
-            self.do_effects();
+            self.do_effects(now);
+            if self.shutdown_until.is_none() && self.engine.is_drained() {
+                info!("drained: ending");
+                self.shut_down(now);
+            }
+            self.engine.end_turn(now, Instant::now());
         }
         if let Some(disk) = &mut self.disk
             && !disk.shut_down(DISK_LIMIT)
@@ -198,6 +212,16 @@ impl Server {
             warn!("the disk is not through; recordings are repaired at the next start");
         }
         Ok(())
+    }
+
+    /// Tells the engine from time to time how much memory the program takes.
+    fn look_at_memory(&mut self, now: Instant) {
+        if self.memory_at <= now {
+            self.memory_at = now + MEMORY_INTERVAL;
+            if let Some(bytes) = sys::resident_memory() {
+                self.engine.set_memory_bytes(bytes);
+            }
+        }
     }
 
     fn is_finished(&self, now: Instant) -> bool {
@@ -235,15 +259,21 @@ impl Server {
         let pending: Vec<i32> = self.signals.pending().collect();
         for signal in pending {
             if signal == SIGHUP {
-                self.reload();
+                if let Err(problem) = self.reload() {
+                    error!("the configuration stays as it was: {problem}");
+                }
                 continue;
             }
             info!("signal {signal}: ending {} connections", self.engine.connection_count());
-            self.listeners.clear();
-            self.shutdown_until.get_or_insert(now + SHUTDOWN_LIMIT);
-            self.engine.shut_down(now);
+            self.shut_down(now);
         }
-        self.do_effects();
+    }
+
+    fn shut_down(&mut self, now: Instant) {
+        self.listeners.clear();
+        self.shutdown_until.get_or_insert(now + SHUTDOWN_LIMIT);
+        self.engine.shut_down(now);
+        self.do_effects(now);
     }
 
     fn accept(&mut self, now: Instant, index: usize) {
@@ -324,7 +354,7 @@ impl Server {
                     if !self.engine.is_settled(id) && self.engine.queued_bytes(id) == 0 {
                         sys::acknowledge_now(socket.stream.as_fd());
                     }
-                    self.do_effects();
+                    self.do_effects(now);
                     share = share.saturating_sub(count);
                     if count < self.scratch.len() && !to_the_end {
                         return;
@@ -413,7 +443,7 @@ impl Server {
     fn handle_outcomes(&mut self, now: Instant) {
         while let Some(outcome) = self.disk.as_ref().and_then(Disk::poll_outcome) {
             self.engine.handle_outcome(now, &outcome);
-            self.do_effects();
+            self.do_effects(now);
         }
     }
 
@@ -433,7 +463,7 @@ impl Server {
     }
 
     /// To be called before anything can be accepted: a closed connection's id is free in the engine already.
-    fn do_effects(&mut self) {
+    fn do_effects(&mut self, now: Instant) {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
                 Effect::ShutdownWrite(id) => {
@@ -445,6 +475,10 @@ impl Server {
                 }
                 Effect::Close(id, _) => self.drop_socket(id),
                 Effect::Disk(command) => self.write_to_disk(command),
+                Effect::Reload(id) => {
+                    let result = self.reload();
+                    self.engine.handle_reloaded(now, id, result);
+                }
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use log::{error, info, warn};
+use log::{info, warn};
 use signal_hook::consts::SIGHUP;
 
 use super::Server;
@@ -48,12 +48,14 @@ impl Server {
     }
 
     /// Whoever is connected stays. One that cannot be used changes nothing.
-    pub(super) fn reload(&mut self) {
-        let Some(load) = &self.reloading.load else { return };
-        let config = match load() {
-            Ok(config) => config,
-            Err(problem) => return error!("the configuration stays as it was: {problem}"),
+    ///
+    /// # Errors
+    /// Why it stays as it was, in one line.
+    pub(super) fn reload(&mut self) -> Result<(), String> {
+        let Some(load) = &self.reloading.load else {
+            return Err("rtmpd was started without --config: there is no file to read again".to_owned());
         };
+        let config = load()?;
         for ((key, old), (_, new)) in self.reloading.fixed.iter().zip(fixed(&config)) {
             if *old != new {
                 warn!("{key} stays {old} until rtmpd is started again; then it is {new}");
@@ -63,5 +65,6 @@ impl Server {
             warn!("{key} stays as it is until rtmpd is started again");
         }
         info!("the configuration was read again; it holds for all who begin now");
+        Ok(())
     }
 }

@@ -125,6 +125,14 @@ pub(super) fn lock_file(file: BorrowedFd<'_>) -> bool {
     unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) == 0 }
 }
 
+/// Bytes of memory that the program takes now; `None` where the system does not say so in a file.
+pub(super) fn resident_memory() -> Option<u64> {
+    let pages: u64 = std::fs::read_to_string("/proc/self/statm").ok()?.split_whitespace().nth(1)?.parse().ok()?;
+    // SAFETY: the call takes a number and reads no memory of ours.
+    let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    Some(pages * u64::try_from(page_bytes).ok()?)
+}
+
 /// Takes over `count` descriptors from `first` on that the one who started this process left open for it; `None` in
 /// place of one that is not open. They are closed in programs that this one starts. Only the first call gets any.
 pub(super) fn take_inherited(first: RawFd, count: RawFd) -> Option<Vec<Option<OwnedFd>>> {

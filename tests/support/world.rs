@@ -46,6 +46,10 @@ pub struct World {
     pub write_limit: usize,
     /// What a disk was asked for and when, where there is one.
     pub disk: Option<Vec<(Instant, Command)>>,
+    /// What comes of reading the configuration again.
+    pub reload: Result<(), String>,
+    /// Where those who connect come from.
+    pub peer: IpAddr,
 }
 
 impl World {
@@ -60,6 +64,8 @@ impl World {
             closed: BTreeMap::new(),
             write_limit: WIDE,
             disk: None,
+            reload: Ok(()),
+            peer: Ipv4Addr::LOCALHOST.into(),
         }
     }
 
@@ -68,7 +74,7 @@ impl World {
     }
 
     pub fn try_accept_as(&mut self, protocol: Protocol) -> Result<LinkId, CloseReason> {
-        self.try_accept_from(protocol, Ipv4Addr::LOCALHOST.into())
+        self.try_accept_from(protocol, self.peer)
     }
 
     pub fn try_accept_from(&mut self, protocol: Protocol, peer: IpAddr) -> Result<LinkId, CloseReason> {
@@ -237,6 +243,10 @@ impl World {
                 Effect::Disk(command) => {
                     let disk = self.disk.as_mut().expect("nothing is recorded here");
                     disk.push((self.now, command));
+                }
+                Effect::Reload(id) => {
+                    let result = self.reload.clone();
+                    self.engine.handle_reloaded(self.now, id, result);
                 }
                 Effect::ShutdownWrite(id) => {
                     let link_id = self.by_id[&id];
