@@ -63,8 +63,11 @@ fn escaped(text: &str) -> String {
 /// One stream, as far as it has metrics.
 struct StreamRow {
     name: String,
-    values: Vec<(usize, Vec<(&'static str, &'static str)>, f64)>,
+    values: Vec<Sample>,
 }
+
+/// Place in [`OF_STREAMS`], further labels, value.
+type Sample = (usize, Vec<(&'static str, &'static str)>, f64);
 
 /// Metrics of single streams: name, type, help.
 const OF_STREAMS: [(&str, &str, &str); 10] = [

@@ -85,7 +85,8 @@ fn a_stream_is_told_in_numbers() {
 
 #[test]
 fn sound_without_headers_is_read_from_its_frames() {
-    let rows: [(&str, &[u8], CodecId, Option<u32>, Option<u8>); 3] = [
+    type Row = (&'static str, &'static [u8], CodecId, Option<u32>, Option<u8>);
+    let rows: [Row; 3] = [
         ("MP3, 44.1 kHz, stereo", b"\x2F\xFF\xFB\x90\x00\0\0\0", CodecId::Mp3, Some(44_100), Some(2)),
         ("Speex", b"\xB6abcdef", CodecId::Other, None, None),
         ("Opus without its header", b"\x91Opus\xFC\xFF\xFE", CodecId::Opus, None, None),
