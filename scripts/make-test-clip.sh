@@ -53,7 +53,9 @@ ffmpeg "${quiet[@]}" -f lavfi -i "color=0x0b1220:s=640x360:r=30:d=8" -i "$work/d
 # As ADTS, so that no time before zero comes in: the encoder's first frame is only its run-up.
 chime="0.12*exp(-7*mod(t,1))*min(1,mod(t,1)*200)*(sin(2*PI*660*t)+0.4*sin(2*PI*1320*t))*clip((0.9-mod(t,1))*10,0,1)"
 ffmpeg "${quiet[@]}" -f lavfi -i "aevalsrc='$chime':s=48000:d=8.1" -ac 1 -c:a aac -b:a 40k -f adts "$work/audio.aac"
+# By way of MP4, which has the sequence header before the first frame.
+ffmpeg "${quiet[@]}" -i "$work/audio.aac" -c copy -f mp4 "$work/audio.m4a"
 
-ffmpeg "${quiet[@]}" -r 30 -i "$work/video.h264" -i "$work/audio.aac" -map 0 -map 1 -c copy -frames:a 375 \
+ffmpeg "${quiet[@]}" -r 30 -i "$work/video.h264" -i "$work/audio.m4a" -map 0 -map 1 -c copy -frames:a 375 \
   -fflags +bitexact -flvflags no_duration_filesize+no_sequence_end -f flv assets/test-clip.flv
 ls -l assets/test-clip.flv

@@ -49,7 +49,7 @@ fn run() -> Result<(), Failure> {
         return print(&text);
     }
     start_log(typed.log_level());
-    serve(config)
+    serve(config, typed)
 }
 
 fn read_config(typed: &Typed) -> Result<Config, Failure> {
@@ -66,8 +66,16 @@ fn read_config(typed: &Typed) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn serve(config: Config) -> Result<(), Failure> {
+fn serve(config: Config, typed: Typed) -> Result<(), Failure> {
     let mut server = Server::bind(config).map_err(|error| Failure::RunTime(explain(&error)))?;
+    if typed.config.is_some() {
+        let load = move || {
+            read_config(&typed).map_err(|failure| match failure {
+                Failure::Usage(text) | Failure::RunTime(text) => text,
+            })
+        };
+        server.set_loader(Box::new(load)).map_err(|error| Failure::RunTime(format!("cannot begin: {error}")))?;
+    }
     for (protocol, address) in server.addresses() {
         if print(&format!("listening {protocol} {address}\n")).is_err() {
             warn!("standard output is closed; listening on {address}");

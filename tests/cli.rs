@@ -245,6 +245,22 @@ fn signals_end_the_program_with_code_0() {
 }
 
 #[test]
+fn listeners_stay_where_they_are_when_the_configuration_is_read_again() {
+    let name = file("again.toml", "server = { port = 0, bind = '127.0.0.1', http_port = 'off' }");
+    let mut running = Running::start(rtmpd().args(["--config", &name]));
+    running.lines.recv_timeout(PATIENCE).unwrap();
+    file("again.toml", "server = { port = 0, bind = '127.0.0.1', http_port = 0 }");
+    running.signal("HUP");
+    running.signal("TERM");
+    assert_eq!(running.rest_of_output(), "");
+    let mut log = String::new();
+    running.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    let told = "server.http_port stays off until rtmpd is started again; then it is 0";
+    assert_eq!(log.matches(" stays ").count(), 1, "{log}");
+    assert!(log.contains(told), "{log}");
+}
+
+#[test]
 fn rust_log_wins_over_the_flags() {
     let mut running = Running::start(
         rtmpd().args(["-b", "127.0.0.1", "-p", "0", "--http-port", "off", "-vv"]).env("RUST_LOG", "off"),

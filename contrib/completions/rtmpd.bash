@@ -16,6 +16,6 @@ _rtmpd() {
     --config) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     --generate) mapfile -t COMPREPLY < <(compgen -W 'man bash zsh fish' -- "$word"); return ;;
   esac
-  mapfile -t COMPREPLY < <(compgen -W '-p --port --http-port -b --bind -s --chunk-size --batch-ms --record --config --check -v --verbose --generate -h --help -V --version' -- "$word")
+  mapfile -t COMPREPLY < <(compgen -W '-p --port --http-port -b --bind -s --chunk-size --batch-ms --record --test-stream --config --check -v --verbose --generate -h --help -V --version' -- "$word")
 }
 complete -F _rtmpd rtmpd

@@ -6,6 +6,7 @@ complete -c rtmpd -s b -l bind -x -a '0.0.0.0 127.0.0.1' -d 'address to listen o
 complete -c rtmpd -s s -l chunk-size -x -d 'size of outgoing chunks, 128..=65536'
 complete -c rtmpd -l batch-ms -x -d 'frames wait so long to leave together, 0..=100'
 complete -c rtmpd -l record -x -d 'record every stream below this directory'
+complete -c rtmpd -l test-stream -d 'publish a built-in clip as live/test'
 complete -c rtmpd -l config -r -F -d 'TOML file; flags given on the command line win'
 complete -c rtmpd -l check -d 'read the configuration, print it whole, exit'
 complete -c rtmpd -s v -l verbose -d 'more log (repeatable); RUST_LOG wins where set'

@@ -179,6 +179,21 @@ fn a_signature_opens_nothing_where_no_secret_is_set() {
 }
 
 #[test]
+fn a_new_signature_of_the_same_publisher_is_the_same_identity() {
+    let with_secret = signing();
+    let without = app(AccessRules { keys: keys(&["abc"]), ..AccessRules::default() });
+    let cases = [
+        (&with_secret, "expires=1&signature=00", ""),
+        (&with_secret, "a=b&expires=1&key=c&signature=00", "a=b&key=c"),
+        (&with_secret, "", ""),
+        (&without, "key=abc&expires=1&signature=00", "key=abc&expires=1&signature=00"),
+    ];
+    for (app, query, expected) in cases {
+        assert_eq!(identity(app, query), expected, "{query}");
+    }
+}
+
+#[test]
 fn each_reason_is_one_line_that_holds_nothing_typed() {
     let reasons = [
         Denied::AddressDenied,

@@ -64,6 +64,11 @@ const REST: &str = r#".SH SIGNALS
 .TP
 .BR SIGTERM ", " SIGINT
 End all sessions properly and then the program, within two seconds.
+.TP
+.B SIGHUP
+Read the file of
+.B \-\-config
+again. Whoever is connected stays; what cannot change is told in the log, and a file with a mistake changes nothing.
 .SH ENVIRONMENT
 .TP
 .B RUST_LOG

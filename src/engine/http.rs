@@ -11,7 +11,7 @@ use super::connection::{Attachment, Role, Session};
 use super::fanout::{HTTP_LANE, hub_id, lane};
 use super::outputs::OutputId;
 use super::queue::{Class, SendQueue};
-use super::{CloseReason, ConnectionId, Engine, hub_name, join_mode};
+use super::{CloseReason, ConnectionId, Engine, console, hub_name, join_mode};
 use crate::config::JoinMode;
 use crate::http::websocket;
 use crate::http::{Event, HttpSession, Method, Request, Response, ResponseHead};
@@ -78,8 +78,6 @@ impl Viewing {
 enum Target {
     /// `/healthz`.
     Health,
-    /// `/`.
-    Front,
     /// A stream without end.
     Live { path: StreamPath, form: Form },
     /// A playlist, or what stands `below` the stream in its URL.
@@ -90,10 +88,8 @@ enum Target {
 
 impl Target {
     fn of(request: &Request) -> Target {
-        match request.path.as_str() {
-            "/" => return Target::Front,
-            "/healthz" => return Target::Health,
-            _ => {}
+        if request.path == "/healthz" {
+            return Target::Health;
         }
         let Some((name, extension)) = request.raw_path.rsplit_once('.') else { return Target::Nothing };
         let form = match extension {
@@ -118,7 +114,7 @@ impl Target {
     fn path(&self) -> Option<&StreamPath> {
         match self {
             Target::Live { path, .. } | Target::Hls { path, .. } => Some(path),
-            Target::Health | Target::Front | Target::Nothing => None,
+            Target::Health | Target::Nothing => None,
         }
     }
 }
@@ -153,6 +149,9 @@ impl Engine {
             }
             _ => return self.respond(now, id, Response::method_not_allowed(METHODS).with_cors()),
         }
+        if let Some(file) = console::file(&request) {
+            return self.respond(now, id, file);
+        }
         // The files of HLS stand below a stream, where another stream could be as well.
         if let Some(Target::Hls { path, below }) = Target::hls_file(&request)
             && self.has_hls(&hub_name(&path))
@@ -163,7 +162,6 @@ impl Engine {
             return;
         }
         match target {
-            Target::Front => self.respond(now, id, Response::new(200, TEXT, FRONT)),
             Target::Health => self.respond(now, id, Response::new(200, TEXT, "ok\n")),
             Target::Nothing => self.respond(now, id, Response::text(404, "there is nothing here").with_cors()),
             Target::Live { ref path, .. } | Target::Hls { ref path, .. } => {
@@ -345,7 +343,3 @@ const WEBSOCKET_NORMAL: u16 = 1000;
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
 const TEXT: &str = "text/plain; charset=utf-8";
-
-const FRONT: &str = "rtmpd serves streams here:\n\
-    /APP/STREAM.m3u8  HLS\n/APP/STREAM.flv   FLV, also as WebSocket\n/APP/STREAM.ts    MPEG-TS\n\
-    /APP/STREAM.mp4   fragmented MP4, also as WebSocket\n";

@@ -18,6 +18,7 @@ mod access;
 mod burst;
 mod close;
 mod connection;
+mod console;
 mod deadlines;
 mod dirty;
 mod fanout;

@@ -11,6 +11,7 @@
 pub mod activation;
 pub mod disk;
 mod listener;
+mod reload;
 mod sys;
 
 use std::collections::VecDeque;
@@ -24,12 +25,14 @@ use log::{debug, error, info, warn};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use thiserror::Error;
 
 use self::disk::Disk;
 use self::listener::Listener;
+pub use self::reload::Loader;
+use self::reload::Reloading;
 use crate::config::Config;
 pub use crate::engine::Protocol;
 use crate::engine::{CloseReason, ConnectionId, Effect, Engine};
@@ -69,6 +72,7 @@ const DISK_LIMIT: Duration = Duration::from_millis(300);
 pub struct Server {
     poll: Poll,
     signals: Signals,
+    reloading: Reloading,
     /// None once the server ends.
     listeners: Vec<Listener>,
     engine: Engine,
@@ -129,6 +133,7 @@ impl Server {
                 .map_err(|error| BindError::Listen { protocol, address, error })?;
             listeners.push(listener);
         }
+        let reloading = Reloading::new(&config);
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), DISK)?);
@@ -140,6 +145,7 @@ impl Server {
         Ok(Server {
             poll,
             signals,
+            reloading,
             listeners,
             engine,
             waker,
@@ -226,7 +232,12 @@ impl Server {
     }
 
     fn handle_signals(&mut self, now: Instant) {
-        for signal in self.signals.pending() {
+        let pending: Vec<i32> = self.signals.pending().collect();
+        for signal in pending {
+            if signal == SIGHUP {
+                self.reload();
+                continue;
+            }
             info!("signal {signal}: ending {} connections", self.engine.connection_count());
             self.listeners.clear();
             self.shutdown_until.get_or_insert(now + SHUTDOWN_LIMIT);

@@ -14,6 +14,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access_is_asked_before_anything_begins;
 mod both_our_sessions_understand_each_other;
 mod hls_answers_requests;
 mod hls_playlists_keep_the_rules;
@@ -23,5 +24,7 @@ mod live_frames_may_wait_for_others;
 mod media_passes_as_it_came;
 mod players_join_in_three_ways;
 mod publishers_come_and_go;
+mod settings_change_and_nobody_is_dropped;
 mod slow_disks_hurt_nobody;
 mod slow_players_hurt_only_themselves;
+mod the_test_stream_gives_way;

@@ -13,6 +13,7 @@
     reason = "tests fail by panicking, and tell why on standard output"
 )]
 
+mod access;
 mod enhanced;
 mod http;
 mod join;

@@ -95,8 +95,13 @@ impl Program {
 
     /// Asks the program to end (SIGTERM).
     pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends the program a signal, by its name.
+    pub fn signal(&self, name: &str) {
         let id = self.id().to_string();
-        let status = Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh", &id]).status();
+        let status = Command::new("sh").args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &id]).status();
         assert!(status.unwrap().success(), "{}: could not be signalled", self.name);
     }
 

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use super::media::Scratch;
 use super::program::Program;
 
 /// A running server on free ports.
@@ -19,6 +20,13 @@ impl Server {
     /// Starts a server that serves HTTP as well.
     pub fn start_with_http() -> Server {
         Server::launch(&["--http-port", "0"])
+    }
+
+    /// Starts a server without HTTP that has this configuration file.
+    pub fn with_config(scratch: &Scratch, text: &str) -> Server {
+        let file = scratch.file("rtmpd.toml");
+        std::fs::write(&file, text).unwrap();
+        Server::launch(&["--http-port", "off", "--config", file.to_str().unwrap()])
     }
 
     fn launch(arguments: &[&str]) -> Server {

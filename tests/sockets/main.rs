@@ -20,6 +20,7 @@ mod hostile;
 mod peer;
 #[path = "../interop/program.rs"]
 mod program;
+mod reload;
 mod server;
 mod shutdown;
 mod slow;

@@ -66,6 +66,13 @@ impl Peer {
         self
     }
 
+    /// Asks, and is told that it may not and closed.
+    pub fn refused(mut self, code: &str) {
+        self.flush();
+        self.read_status(code);
+        self.read_to_the_end();
+    }
+
     /// Sends a frame of this kind that holds `mark` and `filler` bytes more.
     pub fn send(&mut self, timestamp: u32, kind: Body, mark: &str, filler: usize) {
         let type_id = if kind.is_video() { type_id::VIDEO } else { type_id::AUDIO };

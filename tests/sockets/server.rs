@@ -64,6 +64,12 @@ impl Server {
         self.program.wait_for_stderr(text, count);
     }
 
+    /// Writes another text into its configuration file and has it read again (SIGHUP).
+    pub fn reload(&self, text: &str) {
+        fs::write(self.config.as_ref().unwrap(), text).unwrap();
+        self.program.signal("HUP");
+    }
+
     /// Descriptors that the server holds.
     pub fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.program.id())).unwrap().count()

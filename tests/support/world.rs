@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::IoSlice;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rtmpd::config::EngineConfig;
@@ -68,8 +68,11 @@ impl World {
     }
 
     pub fn try_accept_as(&mut self, protocol: Protocol) -> Result<LinkId, CloseReason> {
-        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let id = self.engine.accept(self.now, protocol, peer)?;
+        self.try_accept_from(protocol, Ipv4Addr::LOCALHOST.into())
+    }
+
+    pub fn try_accept_from(&mut self, protocol: Protocol, peer: IpAddr) -> Result<LinkId, CloseReason> {
+        let id = self.engine.accept(self.now, protocol, SocketAddr::from((peer, 1)))?;
         let link_id = LinkId(self.accepted);
         self.accepted += 1;
         let link = Link { id, unread: Vec::new(), window: WIDE, blocked: false, is_shut: false };

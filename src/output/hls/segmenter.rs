@@ -21,6 +21,10 @@ const TRACKS_WAIT_MS: u64 = 1_000;
 const PICTURE_WAIT_MS: u64 = 5_000;
 /// Sound goes on alone where the last picture was so long before.
 const VIDEO_ABSENT_MS: u64 = 1_000;
+/// Sound ends a part where a picture is late by so much, and the part would be longer than its target.
+const PICTURE_LATE_MS: u64 = 250;
+/// Longest usual distance of two audio frames.
+const SOUND_STEP_MS: u64 = 30;
 /// A key frame may come so much (per mille) before the wanted end of a segment: timestamps are rounded.
 const EARLY_KEY_PER_MILLE: u64 = 950;
 /// A part has at least so much (percent) of the part target (RFC 8216bis, 4.4.4.9), and is cut at once when it has.
@@ -75,10 +79,9 @@ pub(super) struct Segmenter {
 /// Frames that will be one part.
 #[derive(Debug, Default)]
 struct Pending {
-    frames: Vec<Frame>,
+    /// Each with whether a segment could begin with it.
+    frames: Vec<(Frame, bool)>,
     bytes: usize,
-    /// Where the newest measuring frame stands in them, unless it is the first one.
-    last: Option<usize>,
 }
 
 impl Segmenter {
@@ -120,6 +123,7 @@ impl Segmenter {
         self.headers.clear();
         self.changes.clear();
         self.held = Some(Pending::default());
+        self.part_start_ms = 0;
         self.last_ms = None;
         self.steps_ms = [0; 2];
         self.last_video_ms = None;
@@ -156,7 +160,7 @@ impl Segmenter {
             match &mut self.held {
                 Some(held) => {
                     held.push(frame, false);
-                    let since_ms = held.frames.first().map_or(frame.timestamp_ms, |first| first.timestamp_ms);
+                    let since_ms = held.frames.first().map_or(frame.timestamp_ms, |(first, _)| first.timestamp_ms);
                     let waited_ms = frame.timestamp_ms.saturating_sub(since_ms);
                     let has_all = self.packager.has_video() && self.packager.has_audio();
                     if has_all || waited_ms >= TRACKS_WAIT_MS || held.is_full() {
@@ -179,7 +183,7 @@ impl Segmenter {
         if !self.packager.changes_tracks(frame) {
             self.packager.push(frame);
         } else if let Some(held) = &mut self.held {
-            held.frames.retain(|held| held.kind != frame.kind);
+            held.frames.retain(|(held, _)| held.kind != frame.kind);
             self.packager.learn(frame);
         } else {
             self.changes.push(frame.clone());
@@ -188,7 +192,7 @@ impl Segmenter {
 
     /// The tracks are known, as far as they will be.
     fn release(&mut self, now: Instant, window: &mut Window) {
-        for frame in self.held.take().unwrap_or_default().frames {
+        for (frame, _) in self.held.take().unwrap_or_default().frames {
             self.coded(now, &frame, window);
         }
     }
@@ -213,14 +217,17 @@ impl Segmenter {
         frame.kind == FrameKind::Audio && self.last_video_ms.is_some_and(is_late)
     }
 
+    /// A picture should have come, and the part would become too long without one.
+    fn sound_stands_in(&self, frame: &Frame, window: &Window) -> bool {
+        let (target_ms, _) = window.part_target_ms();
+        let is_over = frame.timestamp_ms + SOUND_STEP_MS > self.part_start_ms + target_ms;
+        self.has_parts && self.opening.is_some() && is_over && self.is_without_video(frame, PICTURE_LATE_MS)
+    }
+
     /// The tracks change: a new segment begins with new headers.
     fn change(&mut self, next_ms: u64, now: Instant, window: &mut Window) {
-        let limit_ms = window.segment_limit_ms();
-        if self.opening.is_some_and(|opening| next_ms.saturating_sub(opening.start_ms) > limit_ms) {
-            self.end_late(now, next_ms, limit_ms, true, window);
-        } else {
-            self.end_segment(next_ms, now, window);
-        }
+        self.end_what_is_over(now, next_ms, true, window);
+        self.end_segment(next_ms, now, window);
         for header in mem::take(&mut self.changes) {
             self.packager.learn(&header);
         }
@@ -276,7 +283,8 @@ impl Segmenter {
     fn place(&mut self, now: Instant, frame: &Frame, boundary: bool, window: &mut Window) {
         let ms = frame.timestamp_ms;
         let is_video = frame.kind == FrameKind::Video;
-        let measures = is_video || !self.packager.has_video() || self.is_without_video(frame, VIDEO_ABSENT_MS);
+        let stands_in = self.is_without_video(frame, VIDEO_ABSENT_MS) || self.sound_stands_in(frame, window);
+        let measures = is_video || !self.packager.has_video() || stands_in;
         if is_video {
             self.last_video_ms = Some(ms);
         }
@@ -291,7 +299,7 @@ impl Segmenter {
             }
             self.last_ms = Some(ms);
         }
-        self.pending.push(frame, measures);
+        self.pending.push(frame, boundary);
         if self.pending.is_full() {
             self.end_part(ms.max(self.part_start_ms), window);
         }
@@ -310,6 +318,8 @@ impl Segmenter {
     }
 
     fn open(&mut self, ms: u64, independent: bool) {
+        // Where sound measured last, a picture may come from before that.
+        let ms = ms.max(self.part_start_ms);
         let discontinuity = mem::take(&mut self.discontinuity);
         self.packager.begin_segment(discontinuity);
         self.opening = Some(Opening { start_ms: ms, discontinuity, independent });
@@ -321,7 +331,11 @@ impl Segmenter {
         let Some(opening) = self.opening else { return };
         let limit_ms = window.segment_limit_ms();
         let elapsed_ms = ms.saturating_sub(opening.start_ms);
-        if boundary && elapsed_ms <= limit_ms {
+        if boundary && self.is_gap(ms) {
+            self.finish(now, window);
+            self.discontinuity = true;
+            window.reset_clock();
+        } else if boundary && elapsed_ms <= limit_ms {
             let is_long_enough = elapsed_ms * 1_000 >= self.segment_ms * EARLY_KEY_PER_MILLE;
             let next_may_be_too_late = self.next_gop_ms() + elapsed_ms > limit_ms;
             if is_long_enough || (next_may_be_too_late && elapsed_ms > 0) {
@@ -333,6 +347,11 @@ impl Segmenter {
             return self.end_segment(ms, now, window);
         }
         self.end_part_if_over(ms, window);
+    }
+
+    /// Nothing came for much longer than usual.
+    fn is_gap(&self, ms: u64) -> bool {
+        self.last_ms.is_some_and(|last_ms| ms > last_ms + VIDEO_ABSENT_MS.max(3 * self.interval_ms()))
     }
 
     /// Video: as long as the longest of the last ones. Sound alone: whatever comes next.
@@ -357,11 +376,12 @@ impl Segmenter {
     /// The segment is longer than it may be, all of a sudden: it ends before its last frame, which begins the next one.
     /// Where that frame alone would be too long, time jumped.
     fn end_late(&mut self, now: Instant, ms: u64, limit_ms: u64, boundary: bool, window: &mut Window) {
-        let last_ms = self.last_ms.unwrap_or(ms);
-        let has_part = self.opening.is_some_and(|opening| self.part_start_ms > opening.start_ms);
-        let (rest, rest_ms) = match self.pending.split_before_last() {
+        let Some(opening) = self.opening else { return };
+        let has_part = self.part_start_ms > opening.start_ms;
+        let (rest, rest_ms) = match self.pending.latest_split(self.part_start_ms, opening.start_ms + limit_ms) {
+            Some((at, at_ms)) => (Some(self.pending.split_off(at)), at_ms),
             None if has_part => (Some(mem::take(&mut self.pending)), self.part_start_ms),
-            rest => (rest, last_ms),
+            None => (None, ms),
         };
         if let Some(rest) = rest {
             self.end_segment(rest_ms, now, window);
@@ -381,16 +401,31 @@ impl Segmenter {
         if !self.has_parts {
             return;
         }
+        self.end_long_parts(ms, window);
         let (target_ms, most_ms) = window.part_target_ms();
-        let is_late = ms.saturating_sub(self.part_start_ms) > most_ms;
-        let rest = if is_late { self.pending.split_before_last() } else { None };
-        if let (Some(rest), Some(last_ms)) = (rest, self.last_ms) {
-            self.end_part(last_ms, window);
-            self.pending = rest;
-        }
         let elapsed_ms = ms.saturating_sub(self.part_start_ms);
-        if elapsed_ms * 100 >= target_ms * PART_PERCENT || elapsed_ms + self.interval_ms() > most_ms {
+        // With sound the part can end between two pictures, once the next one turns out to be too late.
+        let next_is_too_late = !self.packager.has_audio() && elapsed_ms + self.interval_ms() > most_ms;
+        if is_enough(elapsed_ms, target_ms) || next_is_too_late {
             self.end_part(ms, window);
+        }
+    }
+
+    /// Ends parts within what is pending, such that none is longer than its target if it ended at `ms`.
+    fn end_long_parts(&mut self, ms: u64, window: &mut Window) {
+        if !self.has_parts || self.opening.is_none() {
+            return;
+        }
+        let (target_ms, most_ms) = window.part_target_ms();
+        while ms.saturating_sub(self.part_start_ms) > target_ms {
+            let latest_ms = self.part_start_ms + target_ms;
+            let Some((at, at_ms)) = self.pending.latest_split(self.part_start_ms, latest_ms) else { break };
+            if most_ms > target_ms && !is_enough(at_ms - self.part_start_ms, target_ms) {
+                break;
+            }
+            let rest = self.pending.split_off(at);
+            self.end_part(at_ms, window);
+            self.pending = rest;
         }
     }
 
@@ -398,11 +433,11 @@ impl Segmenter {
     fn end_part(&mut self, next_ms: u64, window: &mut Window) {
         let Some(opening) = self.opening else { return };
         let pending = mem::take(&mut self.pending);
-        let pictures = || pending.frames.iter().filter(|frame| frame.kind == FrameKind::Video);
+        let pictures = || pending.frames.iter().filter(|(frame, _)| frame.kind == FrameKind::Video);
         let video_frames = pictures().count();
-        let next_picture_ms = Some(next_ms).filter(|next| pictures().all(|picture| picture.timestamp_ms < *next));
-        let keys = pending.frames.iter().filter(|frame| self.is_boundary(frame)).count();
-        for frame in &pending.frames {
+        let next_picture_ms = Some(next_ms).filter(|next| pictures().all(|(picture, _)| picture.timestamp_ms < *next));
+        let independent = pending.frames.iter().any(|(_, is_boundary)| *is_boundary);
+        for (frame, _) in &pending.frames {
             self.packager.push(frame);
         }
         let Some(bytes) = self.packager.cut(next_picture_ms) else { return };
@@ -412,12 +447,13 @@ impl Segmenter {
         }
         let duration_ms = next_ms.saturating_sub(self.part_start_ms);
         let video_frames = u32::try_from(video_frames).unwrap_or(u32::MAX);
-        window.push_part(Part { bytes, duration_ms, independent: keys > 0, video_frames }, opening);
+        window.push_part(Part { bytes, duration_ms, independent, video_frames }, opening);
         self.part_start_ms = next_ms;
     }
 
     /// The segment ends at `next_ms`.
     fn end_segment(&mut self, next_ms: u64, now: Instant, window: &mut Window) {
+        self.end_long_parts(next_ms, window);
         self.end_part(next_ms, window);
         if let Some(opening) = self.opening.take() {
             self.discontinuity |= opening.discontinuity && window.open().is_none();
@@ -434,24 +470,32 @@ impl Segmenter {
     }
 }
 
+/// Whether a part may have this length although its segment goes on.
+const fn is_enough(length_ms: u64, target_ms: u64) -> bool {
+    length_ms * 100 >= target_ms * PART_PERCENT
+}
+
 impl Pending {
     fn is_full(&self) -> bool {
         self.frames.len() >= PENDING_FRAMES || self.bytes >= PENDING_BYTES
     }
 
-    fn push(&mut self, frame: &Frame, measures: bool) {
-        if measures && !self.frames.is_empty() {
-            self.last = Some(self.frames.len());
-        }
+    fn push(&mut self, frame: &Frame, is_boundary: bool) {
         self.bytes += frame.payload.len();
-        self.frames.push(frame.clone());
+        self.frames.push((frame.clone(), is_boundary));
     }
 
-    /// Takes the newest measuring frame and what follows it, unless that is all.
-    fn split_before_last(&mut self) -> Option<Pending> {
-        let frames = self.frames.split_off(self.last.take()?);
-        let bytes = frames.iter().map(|frame| frame.payload.len()).sum();
+    /// The last place where the next part can begin after `start_ms` and not after `latest_ms`, and its time.
+    fn latest_split(&self, start_ms: u64, latest_ms: u64) -> Option<(usize, u64)> {
+        let places = self.frames.iter().enumerate().skip(1).map(|(at, (frame, _))| (at, frame.timestamp_ms));
+        places.rev().find(|(_, ms)| (start_ms + 1..=latest_ms).contains(ms))
+    }
+
+    /// Takes the frames from `at` on.
+    fn split_off(&mut self, at: usize) -> Pending {
+        let frames = self.frames.split_off(at.min(self.frames.len()));
+        let bytes = frames.iter().map(|(frame, _)| frame.payload.len()).sum();
         self.bytes -= bytes;
-        Some(Pending { frames, bytes, last: None })
+        Pending { frames, bytes }
     }
 }

@@ -142,10 +142,15 @@ impl Rig {
 
     /// A publisher sends at the pace of its timestamps; somebody looks at the playlist five times a second.
     pub fn publish(&mut self, source: &Source, from_ms: u64, until_ms: u64) {
+        self.publish_some(source, from_ms, until_ms, |_| true);
+    }
+
+    /// The same without the frames that are lost before they are sent.
+    pub fn publish_some(&mut self, source: &Source, from_ms: u64, until_ms: u64, is_sent: impl Fn(&Frame) -> bool) {
         for header in source.headers() {
             self.hls.frame(self.now, &header);
         }
-        for frame in source.frames(from_ms, until_ms) {
+        for frame in source.frames(from_ms, until_ms).into_iter().filter(is_sent) {
             self.wait_until(frame.timestamp_ms);
             self.hls.frame(self.now, &frame);
             if self.at_ms() >= self.looked_ms + 200 {
