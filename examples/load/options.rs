@@ -23,8 +23,8 @@ usage: load COMMAND [OPTIONS] [rtmp://HOST:PORT/APP/STREAM[?QUERY]]
   storm      connect, play, first key frame, close; again and again
   fairness   a key frame of 300 KiB every second to many players of one stream: how late is the sound of another
              stream with one player, with those key frames and without
-  hls        N players of Low-Latency HLS: playlist requests that wait, and each part as soon as it is there. Somebody else
-             publishes. The URL is http://HOST:PORT/APP/STREAM
+  hls        N players of Low-Latency HLS: playlist requests that wait, and each part as soon as it is there.
+             Somebody else publishes. The URL is http://HOST:PORT/APP/STREAM
   idle       connections that say `connect` and nothing more
   floor      serve: each message with one write to each player, and nothing else
 

@@ -14,6 +14,12 @@ LOAD_PROCESSOR = "1"
 HLS_JOIN_SECONDS = 6
 
 
+# Before other programs of a machine that is not idle.
+REAL_TIME = ["chrt", "--rr", "1"]
+# What HLS players do with what they get is not to delay those who measure.
+IDLE = ["chrt", "--idle", "0"]
+
+
 class Rtmpd(servers.Server):
     """Our server, with HTTP."""
 
@@ -32,6 +38,9 @@ def parse():
     parser.add_argument("--seconds", type=int, default=10, help="of each measurement [10]")
     parser.add_argument("--rtmp", type=int, default=200, help="RTMP players [200]")
     parser.add_argument("--hls", type=int, default=500, help="HLS players [500]")
+    parser.add_argument(
+        "--realtime", action="store_true", help="server and RTMP load go before all else that this machine does (root)"
+    )
     parser.add_argument("--kbps", type=int, default=2500, help="video bit rate [2500]")
     return parser.parse_args()
 
@@ -55,21 +64,23 @@ def finish(process, what):
 
 def measure(options, hls):
     """One fresh server; RTMP players, with or without HLS players of the same stream."""
-    with Rtmpd("rtmpd", ["target/release/rtmpd", "-p", "0", "-b", "127.0.0.1", "--http-port", "0"]) as server:
+    first = REAL_TIME if options.realtime else []
+    with Rtmpd("rtmpd", [*first, "target/release/rtmpd", "-p", "0", "-b", "127.0.0.1", "--http-port", "0"]) as server:
         # Both ways as long: HLS players are there before anything is measured.
         warmup = HLS_JOIN_SECONDS + 4
         rtmp = start(
             ["paced", "-n", str(options.rtmp), "--kbps", str(options.kbps), "--pid", str(server.pid)]
-            + ["--seconds", str(options.seconds), "--warmup", str(warmup), f"rtmp://{server.address}/live/stream"]
+            + ["--seconds", str(options.seconds), "--warmup", str(warmup), f"rtmp://{server.address}/live/stream"],
+            first,
         )
         watching = None
+        # They stay for longer than the RTMP load takes to join, to warm up and to measure.
         if hls:
             time.sleep(5)
-            # What HLS players do with what they get is not to delay those who measure: idle priority.
             watching = start(
-                ["hls", "-n", str(hls), "--pid", str(server.pid), "--seconds", str(options.seconds + 2)]
+                ["hls", "-n", str(hls), "--pid", str(server.pid), "--seconds", str(options.seconds + 14)]
                 + ["--warmup", "4", f"http://{server.http}/live/stream0"],
-                ["chrt", "--idle", "0"],
+                [] if options.realtime else IDLE,
             )
         result = finish(rtmp, "RTMP")
         return result, finish(watching, "HLS") if watching else None

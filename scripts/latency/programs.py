@@ -53,7 +53,7 @@ def wait_until(condition, seconds, what):
 
 
 def start_own_server(binary, folder, http_port="off"):
-    """rtmpd on free ports of this machine, and the addresses of its listeners by protocol: rtmp, and http unless off."""
+    """rtmpd on free ports of this machine, and its addresses by protocol: rtmp, and http unless that is off."""
     command = [binary, "--bind", "127.0.0.1", "--port", "0", "--http-port", http_port]
     server = Program("rtmpd", command, folder)
     protocols = {"rtmp"} if http_port == "off" else {"rtmp", "http"}

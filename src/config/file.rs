@@ -156,8 +156,8 @@ impl From<FileForm> for Config {
             record,
             access: limits.access,
             callbacks,
-            api,
             test_stream: server.test_stream,
+            api,
             app: default,
             apps,
         };

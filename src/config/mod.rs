@@ -325,10 +325,10 @@ pub struct EngineConfig {
     pub access: AccessLimits,
     /// Programs that are asked and told.
     pub callbacks: CallbackConfig,
-    /// The API for operators.
-    pub api: ApiConfig,
     /// Whether the server publishes a clip of its own as `live/test`.
     pub test_stream: bool,
+    /// The API for operators.
+    pub api: ApiConfig,
     /// What holds for applications without a section of their own.
     pub app: AppConfig,
     /// Sections of single applications, by name.
@@ -356,8 +356,8 @@ impl Default for EngineConfig {
             record: RecordConfig::default(),
             access: AccessLimits::default(),
             callbacks: CallbackConfig::default(),
-            api: ApiConfig::default(),
             test_stream: false,
+            api: ApiConfig::default(),
             app: AppConfig::default(),
             apps: BTreeMap::new(),
         }

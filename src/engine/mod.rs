@@ -603,11 +603,11 @@ impl Engine {
         if !self.counts_frame(now, id, message_stream, frame.payload.len()) {
             return;
         }
-        self.hand_on(now, attachment.stream, PublisherId(hub_id(id, message_stream)), frame);
+        self.hand_out(now, attachment.stream, PublisherId(hub_id(id, message_stream)), frame);
     }
 
-    /// Has the hub take a frame of a publisher, and counts it.
-    fn hand_on(&mut self, now: Instant, stream: StreamId, publisher: PublisherId, frame: IncomingFrame) {
+    /// A frame of a publisher, which need not be a connection, goes to all who watch.
+    fn hand_out(&mut self, now: Instant, stream: StreamId, publisher: PublisherId, frame: IncomingFrame) {
         self.latest_burst.forget(stream);
         let is_due = self.stats.message(now, stream, &frame);
         let (hub, mut sink) = self.hub_and_sink(now);

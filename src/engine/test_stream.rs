@@ -46,9 +46,10 @@ pub(super) struct TestStream {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// Somebody else has the name, or nobody yet.
+    /// Somebody else has the name, or had it and may come back until `free_from`; it is looked at `until`.
     Waiting {
         until: Instant,
+        free_from: Instant,
     },
     Playing(Playing),
     /// The server ends.
@@ -84,12 +85,17 @@ impl TestStream {
             }
         }
         frames.sort_by_key(|frame| frame.timestamp);
-        (!frames.is_empty()).then_some(TestStream { path, heads, frames, state: State::Waiting { until: now } })
+        (!frames.is_empty()).then_some(TestStream {
+            path,
+            heads,
+            frames,
+            state: State::Waiting { until: now, free_from: now },
+        })
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Waiting { until } => Some(until),
+            State::Waiting { until, .. } => Some(until),
             State::Playing(playing) => Some(playing.due),
             State::Over => None,
         }
@@ -141,24 +147,29 @@ impl Engine {
     /// Has the test stream go on, where there is one.
     pub(super) fn play_test_stream(&mut self, now: Instant) {
         let Some(test) = &self.test_stream else { return };
-        if let State::Waiting { until } = test.state
+        if let State::Waiting { until, free_from } = test.state
             && until <= now
         {
-            self.begin_test_stream(now);
+            self.begin_test_stream(now, free_from);
         }
         while let Some((stream, frame)) = self.test_stream.as_mut().and_then(|test| test.next_due(now)) {
-            self.test_frame(now, stream, frame);
+            self.hand_out(now, stream, PUBLISHER, frame);
         }
     }
 
     /// Publishes, unless somebody else does.
-    fn begin_test_stream(&mut self, now: Instant) {
+    fn begin_test_stream(&mut self, now: Instant, free_from: Instant) {
         let Some(path) = self.test_stream.as_ref().map(|test| test.path.clone()) else { return };
         let name = hub_name(&path);
         let grace = Duration::from_millis(self.config.hub.grace_ms);
         if self.hub.is_published(&name) {
             // Once that publisher is gone it has the time to come back.
-            self.set_test_stream(State::Waiting { until: now + LOOK_AGAIN + grace });
+            let until = now + LOOK_AGAIN;
+            self.set_test_stream(State::Waiting { until, free_from: until + grace });
+            return;
+        }
+        if now < free_from {
+            self.set_test_stream(State::Waiting { until: free_from, free_from });
             return;
         }
         let (hub, mut sink) = self.hub_and_sink(now);
@@ -166,12 +177,12 @@ impl Engine {
             Ok(grant) => grant,
             Err(error) => {
                 warn!("the test stream may not publish {name}: {error}");
-                self.set_test_stream(State::Waiting { until: now + LOOK_AGAIN });
+                self.set_test_stream(State::Waiting { until: now + LOOK_AGAIN, free_from: now });
                 return;
             }
         };
-        self.stats.publisher_began(now, grant.stream, &name);
         info!("the built-in test stream is {name}");
+        self.stats.publisher_began(now, grant.stream, &name);
         self.set_test_stream(State::Playing(Playing {
             stream: grant.stream,
             began: now,
@@ -186,14 +197,10 @@ impl Engine {
                 self.hub.set_frame_rate(grant.stream, PUBLISHER, declared.frame_rate);
                 self.stats.set_declared(grant.stream, declared);
             }
-            self.test_frame(now, grant.stream, frame);
+            self.hand_out(now, grant.stream, PUBLISHER, frame);
         }
         self.begin_outputs(now, &path);
         self.begin_waiting(now, &name);
-    }
-
-    fn test_frame(&mut self, now: Instant, stream: StreamId, frame: IncomingFrame) {
-        self.hand_on(now, stream, PUBLISHER, frame);
     }
 
     /// Somebody is about to publish `name`: the test stream gives way, and comes back when that publisher is gone for
@@ -202,7 +209,8 @@ impl Engine {
         let is_meant = self.test_stream.as_ref().is_some_and(|test| hub_name(&test.path) == name);
         if is_meant {
             let grace = Duration::from_millis(self.config.hub.grace_ms);
-            self.end_test_stream(now, Departure::Lost, State::Waiting { until: now + LOOK_AGAIN + grace });
+            let until = now + LOOK_AGAIN;
+            self.end_test_stream(now, Departure::Lost, State::Waiting { until, free_from: until + grace });
         }
     }
 

@@ -259,8 +259,9 @@ impl Server {
         let pending: Vec<i32> = self.signals.pending().collect();
         for signal in pending {
             if signal == SIGHUP {
-                // The log is told.
-                let _ = self.reload();
+                if let Err(problem) = self.reload() {
+                    error!("the configuration stays as it was: {problem}");
+                }
                 continue;
             }
             info!("signal {signal}: ending {} connections", self.engine.connection_count());

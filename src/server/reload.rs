@@ -1,11 +1,11 @@
 //! A configuration that is read again while the server runs.
 //!
-//! Owns: what SIGHUP and an operator's wish do, and telling which settings wait for the next start. Does not know
-//! where a configuration comes from.
+//! Owns: what SIGHUP does, and telling which settings wait for the next start. Does not know where a configuration
+//! comes from.
 
 use std::io;
 
-use log::{error, info, warn};
+use log::{info, warn};
 use signal_hook::consts::SIGHUP;
 
 use super::Server;
@@ -50,12 +50,12 @@ impl Server {
     /// Whoever is connected stays. One that cannot be used changes nothing.
     ///
     /// # Errors
-    /// Why it stays as it was, in one line; the log is told, too.
+    /// Why it stays as it was, in one line.
     pub(super) fn reload(&mut self) -> Result<(), String> {
         let Some(load) = &self.reloading.load else {
-            return Err("rtmpd was started without a configuration file".to_owned());
+            return Err("rtmpd was started without --config: there is no file to read again".to_owned());
         };
-        let config = load().inspect_err(|problem| error!("the configuration stays as it was: {problem}"))?;
+        let config = load()?;
         for ((key, old), (_, new)) in self.reloading.fixed.iter().zip(fixed(&config)) {
             if *old != new {
                 warn!("{key} stays {old} until rtmpd is started again; then it is {new}");

@@ -1,7 +1,7 @@
 //! Every call that differs between platforms, and all `unsafe` of this crate.
 //!
-//! Owns: socket options that `mio` does not have, inherited descriptors, locks on files, and limits of the process. Does
-//! not know what they are for.
+//! Owns: socket options that `mio` does not have, inherited descriptors, locks on files, and limits of the process.
+//! Does not know what they are for.
 #![allow(unsafe_code, reason = "socket options, locks and limits that no safe wrapper in use offers")]
 
 use std::io;

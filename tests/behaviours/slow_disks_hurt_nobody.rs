@@ -10,6 +10,8 @@ use crate::support::media::Body::{Audio, AudioHeader, Delta, Key};
 use crate::support::world::World;
 
 const STREAM_MS: u32 = 10_000;
+/// Where the server's timeline begins.
+const BEGIN_MS: u32 = 1_000;
 const STEP_MS: u32 = 20;
 
 fn world() -> World {
@@ -56,7 +58,7 @@ fn every_frame_is_there_at_once(world: &mut World, mut each: impl FnMut(&mut Wor
             let mark = format!("{mark}{at_ms}");
             publisher.frame(world, at_ms, kind, mark.as_bytes());
             for player in &mut players {
-                assert_eq!(player.words(world), [format!("{kind:?} {mark} {at_ms}")]);
+                assert_eq!(player.words(world), [format!("{kind:?} {mark} {}", BEGIN_MS + at_ms)]);
             }
         }
         world.wait(STEP_MS.into());

@@ -2,9 +2,9 @@
 //
 //     node watch.mjs WAY URL SECONDS [FOLDER]
 //
-// WAY is one of the ways of page.html. Once a picture is there, a line with `event: "look"` is written four times a
-// second: the mark of the picture, the delay in ms where a clock is drawn in it, the player's time, pictures so far;
-// `age` in ms counts from the first look.
+// WAY is one of the ways of page.html, or "readme" for the page that README.md shows. Once a picture is there, a line
+// with `event: "look"` is written four times a second: the mark of the picture, the delay in ms where a clock is drawn
+// in it, the player's time, pictures so far; `age` in ms counts from the first look.
 // The last line has `event: "end"`: how long the first picture took, troubles, and stalls (a player that ran out of
 // pictures for a moment, which says more about a busy machine than about what it was sent). SIGTERM ends it sooner.
 // Two screenshots go into FOLDER. CHROMIUM in the environment names another program than /usr/bin/chromium.
@@ -30,10 +30,21 @@ process.on("SIGTERM", () => { isAskedToEnd = true; });
 
 const write = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
+// The script of the README's page as one more way, with the address that is asked for in place of its own.
+async function readmeScript() {
+  const readme = await readFile(join(here, "../../README.md"), "utf8");
+  const [, page] = readme.match(/```html\n(.*?)```/s);
+  const [, script] = page.match(/<script>(.*)<\/script>/s);
+  return `ways.readme = (url) => {${script.replace(/"ws:[^"]*"/, "url")}};`;
+}
+
 async function serveThePage() {
   const server = createServer(async (request, response) => {
-    const file = files[new URL(request.url, "http://here").pathname];
-    if (file) {
+    const { pathname } = new URL(request.url, "http://here");
+    const file = files[pathname];
+    if (pathname === "/readme.js") {
+      response.writeHead(200, { "Content-Type": "text/javascript" }).end(await readmeScript());
+    } else if (file) {
       response.writeHead(200, { "Content-Type": file[1] }).end(await readFile(join(here, file[0])));
     } else {
       response.writeHead(404).end();

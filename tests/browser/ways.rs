@@ -58,6 +58,12 @@ fn media_source_plays_mp4_over_websocket() {
 
 #[test]
 #[ignore = "needs Chromium, node, ffmpeg: run scripts/test.sh"]
+fn the_page_in_the_readme_plays_mp4_over_websocket() {
+    expect_moving_pictures("readme", "ws", "cam.mp4");
+}
+
+#[test]
+#[ignore = "needs Chromium, node, ffmpeg: run scripts/test.sh"]
 fn a_video_element_plays_mp4_over_http() {
     expect_moving_pictures("native", "http", "cam.mp4");
 }

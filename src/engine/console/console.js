@@ -363,7 +363,8 @@ function makeStream(stream) {
   entry.media = make("ul", { class: "chips", "aria-label": "Media" });
   entry.players = make("ul", { class: "chips", "aria-label": "Players by protocol" });
   entry.bitrate = new Plot("Bitrate", bits, 1000, false);
-  entry.delay = new Plot("Added delay, p50 / p99", delay, 100, true);
+  entry.delay = new Plot("Delay, p50 / p99", delay, 100, true);
+  entry.delay.element.title = "What the server adds: from a message's arrival to its leaving";
   entry.warnings = make("ul", { class: "warnings", "aria-label": "Warnings" });
   entry.record = make("button", { type: "button", onclick: () => toggleRecording(entry) });
   entry.hls = make("a", { href: `/${encodePath(stream.name)}.m3u8` }, "HLS");

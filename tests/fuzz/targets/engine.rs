@@ -339,6 +339,8 @@ impl Stage {
         }
         assert!(self.world.engine.is_empty());
         self.world.wait(GRACE_MS);
+        // HLS that was asked for stays until nobody has asked for it for a while.
+        self.world.wait(EngineConfig::default().hls.idle_timeout_ms);
         assert_eq!(self.world.engine.hub().stream_count(), 0, "streams that nobody publishes or plays");
         // Those who have gone left their deadlines behind, which come up once.
         self.world.wait(LONGEST_DEADLINE_MS);

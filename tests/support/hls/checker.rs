@@ -241,13 +241,14 @@ fn follows(last: &Playlist, playlist: &Playlist, problems: &mut Problems) {
     check(problems, counted == removed || !overlaps, || {
         "EXT-X-DISCONTINUITY-SEQUENCE is not what was removed".to_owned()
     });
-    // The hint names the part that came next.
+    // The hint names the part that came next, unless the segment ended before it: then clients ask in vain.
     let (old, new) = (last.part_uris(), playlist.part_uris());
     let next = match old.last() {
         Some(newest) => new.iter().position(|uri| uri == newest).and_then(|at| new.get(at + 1)),
         None => None,
     };
-    if let Some(next) = next {
+    let begins_segment = |uri: &str| playlist.all().any(|s| s.parts.first().is_some_and(|part| part.uri == uri));
+    if let Some(next) = next.filter(|next| !begins_segment(next)) {
         check(problems, last.hint.as_deref() == Some(next), || format!("hinted {:?}, came {next}", last.hint));
     }
 }
