@@ -90,9 +90,10 @@ fn audience(address: SocketAddr, players: usize) -> World {
     world.add_publisher().expect("a socket");
     let end = Instant::now() + PATIENCE;
     assert!(world.run(end, World::are_publishers_started).expect("polling"), "publishing begins");
+    world.begin_schedules();
     world.run_for(Duration::from_millis(200)).expect("polling");
     for number in 0..players {
-        world.add_player(0, false).expect("a socket");
+        world.add_player(0, player::Start::AtOnce, false).expect("a socket");
         if number % AT_ONCE == AT_ONCE - 1 || number + 1 == players {
             world.run(end, |world| world.joining_count() == 0).expect("polling");
         }
