@@ -128,14 +128,22 @@ impl Server {
         }
         sys::survive_file_size_limit();
         let poll = Poll::new()?;
+        let mut inherited = activation::take().map_err(|error| io::Error::other(error.to_string()))?;
         let mut listeners = Vec::new();
         let wanted = [(Protocol::Rtmp, Some(config.address())), (Protocol::Http, config.http_address())];
         for (protocol, address) in wanted {
             let Some(address) = address else { continue };
             let token = Token(FIRST_LISTENER.0 - listeners.len());
-            let listener = Listener::bind(poll.registry(), token, protocol, address)
-                .map_err(|error| BindError::Listen { protocol, address, error })?;
-            listeners.push(listener);
+            // What the service manager opened for us is named after its protocol.
+            let handed_over = inherited.iter().position(|(name, _)| *name == protocol.to_string());
+            let listener = match handed_over.map(|index| inherited.swap_remove(index)) {
+                Some((_, socket)) => Listener::take(poll.registry(), token, protocol, socket),
+                None => Listener::bind(poll.registry(), token, protocol, address),
+            };
+            listeners.push(listener.map_err(|error| BindError::Listen { protocol, address, error })?);
+        }
+        for (name, _) in &inherited {
+            warn!("a socket was handed over that nobody knows: {name}; the names are rtmp and http");
         }
         let reloading = Reloading::new(&config);
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
