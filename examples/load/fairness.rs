@@ -59,7 +59,10 @@ fn crowd(options: &Options, stage: &AtomicU8) -> io::Result<World> {
     world.set_tracks(Tracks::KeyFrames);
     let is_past = |past: u8| move |_: &World| stage.load(Ordering::SeqCst) > past;
     publish(&mut world, options)?;
+    // Nothing is sent before all are there: what they got for joining would still be under way.
+    world.set_pace(Pace::Silent);
     join_all(&mut world, options, Start::AtOnce)?;
+    world.begin_schedules();
     world.run_for(options.warmup)?;
     world.begin_counting();
     stage.store(stage::KEY_FRAMES, Ordering::SeqCst);

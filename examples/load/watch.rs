@@ -84,7 +84,9 @@ fn join_at_once(world: &mut World, options: &Options, report: &mut Report) -> io
     }
     wait_for_pictures(world)?;
     let shown = load.began.elapsed();
-    world.run(Instant::now() + PATIENCE, World::is_caught_up)?;
+    // What is sent from now on comes behind all that is sent to those who join.
+    let ends = world.newest_sent();
+    world.run(Instant::now() + PATIENCE, |world| world.is_past(&ends))?;
     load.end()?.report_cycles(report, "join", options.count as u64);
     report.add("all_have_pictures_ms", shown.as_secs_f64() * 1000.0, "ms");
     report_first_frames(report, world, options);

@@ -149,13 +149,12 @@ impl World {
         self.players.iter_mut().flatten().try_for_each(Player::ask)
     }
 
-    /// Whether every player has seen what was sent last, or the one before.
-    pub fn is_caught_up(&self) -> bool {
-        let newest = self.newest_sent();
+    /// Whether every player has seen something later than the messages `ends`.
+    pub fn is_past(&self, ends: &[u64]) -> bool {
         self.players.iter().enumerate().all(|(number, player)| {
             let seen = player.as_ref().and_then(Player::newest);
-            let sent = newest.get(number % newest.len().max(1)).copied().unwrap_or(0);
-            seen.is_none_or(|seen| seen + 1 >= sent)
+            let end = ends.get(number % ends.len().max(1)).copied().unwrap_or(0);
+            seen.is_none_or(|seen| seen > end)
         })
     }
 
@@ -196,7 +195,7 @@ impl World {
     }
 
     /// Numbers of the newest messages, by stream.
-    fn newest_sent(&self) -> Vec<u64> {
+    pub fn newest_sent(&self) -> Vec<u64> {
         let newest = |publisher: &Option<Publisher>| publisher.as_ref().map_or(0, |p| p.newest());
         self.publishers.iter().map(newest).collect()
     }
@@ -287,6 +286,7 @@ impl World {
     /// The schedules of all publishers begin.
     pub fn begin_schedules(&mut self) {
         let now = Instant::now();
+        self.due.clear();
         for (index, begin) in self.begins.iter_mut().enumerate() {
             *begin = now + phase(index);
             self.due.push(Reverse((*begin, index)));

@@ -12,8 +12,8 @@ LOAD = "target/release/examples/load"
 LOAD_PROCESSOR = "1"
 LOAD_TIMEOUT_SECONDS = 120
 
-# Groups of pictures of one second: what has to pass before and after a measurement passes sooner.
-SHORT = "--gop 30 --warmup 1"
+# Groups of pictures of half a second: what has to pass before and after a measurement passes sooner.
+SHORT = "--gop 15 --warmup 1"
 # Parts: what is run. Each run has a name and the arguments of `load`.
 PARTS = {
     "paced": {"paced": "paced -n 500"},
@@ -61,7 +61,7 @@ def parse():
     parser.add_argument("--rounds", type=int, default=3, help="medians are of so many [3]")
     parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas between; --list names them")
     parser.add_argument("--servers", help="of floor,rtmpd,nginx [all that are installed]")
-    parser.add_argument("--seconds", type=int, default=4, help="of each measurement [4]")
+    parser.add_argument("--seconds", type=int, default=3, help="of each measurement [3]")
     parser.add_argument("--query", default="", help="what players put behind the stream's name, like '?join=gop'")
     parser.add_argument("--list", action="store_true", help="name the parts and end")
     parser.add_argument("--json", help="write every single result into this file")

@@ -34,6 +34,15 @@ pub struct CallbackConfig {
     pub waiting: usize,
 }
 
+impl CallbackConfig {
+    /// Whether there is a URL for any event.
+    pub fn asks_or_tells(&self) -> bool {
+        let CallbackConfig { on_connect, on_publish, on_play, on_unpublish, on_stop, on_record_done, .. } = self;
+        let urls = [on_connect, on_publish, on_play, on_unpublish, on_stop, on_record_done];
+        urls.into_iter().any(|url| *url != CallbackUrl::default())
+    }
+}
+
 impl Default for CallbackConfig {
     fn default() -> Self {
         let none = CallbackUrl::default;

@@ -37,7 +37,25 @@ impl Listener {
         protocol: Protocol,
         address: SocketAddr,
     ) -> io::Result<Listener> {
-        let mut socket = TcpListener::bind(address)?;
+        Self::register(registry, token, protocol, TcpListener::bind(address)?)
+    }
+
+    /// Listens on a socket that was opened before this program began.
+    pub(super) fn take(
+        registry: &Registry,
+        token: Token,
+        protocol: Protocol,
+        socket: std::net::TcpListener,
+    ) -> io::Result<Listener> {
+        Self::register(registry, token, protocol, TcpListener::from_std(socket))
+    }
+
+    fn register(
+        registry: &Registry,
+        token: Token,
+        protocol: Protocol,
+        mut socket: TcpListener,
+    ) -> io::Result<Listener> {
         sys::prepare_listener(socket.as_fd())?;
         let address = socket.local_addr()?;
         registry.register(&mut socket, token, Interest::READABLE)?;

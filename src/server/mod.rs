@@ -48,8 +48,8 @@ const FIRST_CONNECTION_PAST: Token = Token(usize::MAX / 2);
 const DISK: Token = FIRST_CONNECTION_PAST;
 
 /// Events taken from the kernel in one turn. Few, so that the first of hundreds who join is answered before all others
-/// were read.
-const EVENTS_PER_TURN: usize = 64;
+/// were read; what a turn may write is enough for the first pictures of so many.
+const EVENTS_PER_TURN: usize = 16;
 /// The one buffer into which every socket is read.
 const SCRATCH_BYTES: usize = 64 * 1024;
 /// Bytes that one connection may read in a turn.
@@ -57,11 +57,11 @@ const READ_BYTES_PER_TURN: usize = 256 * 1024;
 /// Bytes that one connection may write in a turn.
 const WRITE_BYTES_PER_TURN: usize = 128 * 1024;
 /// Bytes that all connections may write before the loop looks for new input again.
-const TURN_WRITE_BYTES: usize = 1024 * 1024;
+const TURN_WRITE_BYTES: usize = 2 * 1024 * 1024;
 /// Slices given to the kernel in one call.
 const SLICES_PER_WRITE: usize = 64;
 /// Connections accepted in a turn: those who were accepted before go on in between.
-const ACCEPTS_PER_TURN: usize = 32;
+const ACCEPTS_PER_TURN: usize = 16;
 /// A shutdown that sessions do not end by themselves ends after this.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1_500);
 /// How often the program's memory is looked at.
@@ -128,14 +128,22 @@ impl Server {
         }
         sys::survive_file_size_limit();
         let poll = Poll::new()?;
+        let mut inherited = activation::take().map_err(|error| io::Error::other(error.to_string()))?;
         let mut listeners = Vec::new();
         let wanted = [(Protocol::Rtmp, Some(config.address())), (Protocol::Http, config.http_address())];
         for (protocol, address) in wanted {
             let Some(address) = address else { continue };
             let token = Token(FIRST_LISTENER.0 - listeners.len());
-            let listener = Listener::bind(poll.registry(), token, protocol, address)
-                .map_err(|error| BindError::Listen { protocol, address, error })?;
-            listeners.push(listener);
+            // What the service manager opened for us is named after its protocol.
+            let handed_over = inherited.iter().position(|(name, _)| *name == protocol.to_string());
+            let listener = match handed_over.map(|index| inherited.swap_remove(index)) {
+                Some((_, socket)) => Listener::take(poll.registry(), token, protocol, socket),
+                None => Listener::bind(poll.registry(), token, protocol, address),
+            };
+            listeners.push(listener.map_err(|error| BindError::Listen { protocol, address, error })?);
+        }
+        for (name, _) in &inherited {
+            warn!("a socket was handed over that nobody knows: {name}; the names are rtmp and http");
         }
         let reloading = Reloading::new(&config);
         let mut signals = Signals::new([SIGINT, SIGTERM])?;

@@ -10,10 +10,11 @@ use super::program::Program;
 /// The browser ends by itself after so many seconds; a test tells it to sooner.
 const LONGEST_S: &str = "120";
 
-/// What makes pictures moving ones: so many that differ, so many that were decoded, over so much of the player's time.
+/// What makes pictures moving ones: so many that differ, so many that were decoded, over so much of the player's time;
+/// more than a player that follows a live stream closely still has from a publisher that died.
 const MARKS: usize = 5;
-const PICTURES: f64 = 25.0;
-const PLAYED_S: f64 = 1.5;
+const PICTURES: f64 = 75.0;
+const PLAYED_S: f64 = 3.0;
 
 /// A browser that plays.
 pub struct Watcher {
