@@ -110,6 +110,26 @@ pub fn put_u24(out: &mut BytesMut, value: u32) {
     out.put_slice(&[a, b, c]);
 }
 
+/// Undoes percent-encoding (RFC 3986, 2.1) once; what is no escape stays as it is, and so does `+`.
+pub fn percent_decode(text: &str) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after_first)) = rest.split_first() {
+        let (byte, after) = split_escape(rest).unwrap_or((first, after_first));
+        decoded.push(byte);
+        rest = after;
+    }
+    decoded
+}
+
+/// The byte that an escape at the front of `bytes` stands for, and what follows it.
+pub fn split_escape(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let (&[b'%', high, low], rest) = bytes.split_first_chunk()? else { return None };
+    let high = char::from(high).to_digit(16)?;
+    let low = char::from(low).to_digit(16)?;
+    Some((u8::try_from(high * 16 + low).ok()?, rest))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("server", &["engine", "output", "container", "config"]),
     ("engine", &["access", "callback", "output", "hub", "rtmp", "http", "container", "media", "wire", "config"]),
     ("access", &["wire", "config"]),
-    ("callback", &["config"]),
+    ("callback", &["wire", "config"]),
     ("output", &["hub", "container", "media", "wire", "config"]),
     ("hub", &["media", "config"]),
     ("rtmp", &["container", "media", "wire", "config"]),

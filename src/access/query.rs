@@ -2,6 +2,8 @@
 //!
 //! Owns: finding one parameter. Does not know what it means.
 
+use crate::wire::percent_decode;
+
 /// The value of the first `key` in `query`, percent-decoded; empty where it has no `=`. A `+` stays one, and what is
 /// no escape stays as it is: as in `rtmp::path`.
 pub(super) fn value_of(query: &str, key: &str) -> Option<Vec<u8>> {
@@ -10,25 +12,6 @@ pub(super) fn value_of(query: &str, key: &str) -> Option<Vec<u8>> {
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .find(|(name, _)| percent_decode(name) == key.as_bytes())
         .map(|(_, value)| percent_decode(value))
-}
-
-fn percent_decode(text: &str) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after_first)) = rest.split_first() {
-        let (byte, after) = escape(rest).unwrap_or((first, after_first));
-        decoded.push(byte);
-        rest = after;
-    }
-    decoded
-}
-
-/// The byte that an escape at the front of `bytes` stands for, and what follows it.
-fn escape(bytes: &[u8]) -> Option<(u8, &[u8])> {
-    let (&[b'%', high, low], rest) = bytes.split_first_chunk()? else { return None };
-    let high = char::from(high).to_digit(16)?;
-    let low = char::from(low).to_digit(16)?;
-    Some((u8::try_from(high * 16 + low).ok()?, rest))
 }
 
 #[cfg(test)]

@@ -137,21 +137,7 @@ fn push(text: &mut String, byte: u8, is_plain: bool) {
 
 /// Decodes once; what is no escape stays, and what is not UTF-8 is replaced.
 pub(super) fn percent_decode(text: &str) -> String {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after_first)) = rest.split_first() {
-        let (byte, after) = escape(rest).unwrap_or((first, after_first));
-        decoded.push(byte);
-        rest = after;
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
-
-fn escape(bytes: &[u8]) -> Option<(u8, &[u8])> {
-    let (&[b'%', high, low], rest) = bytes.split_first_chunk()? else { return None };
-    let high = char::from(high).to_digit(16)?;
-    let low = char::from(low).to_digit(16)?;
-    Some((u8::try_from(high * 16 + low).ok()?, rest))
+    String::from_utf8_lossy(&crate::wire::percent_decode(text)).into_owned()
 }
 
 #[cfg(test)]

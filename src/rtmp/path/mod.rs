@@ -33,6 +33,8 @@ mod tests;
 
 use thiserror::Error;
 
+use crate::wire::split_escape;
+
 /// Where a stream lives.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamPath {
@@ -241,12 +243,4 @@ fn percent_decode(text: &str, slash: Slash) -> Vec<u8> {
         }
     }
     decoded
-}
-
-/// The byte that an escape at the front of `bytes` stands for, and what follows it.
-fn split_escape(bytes: &[u8]) -> Option<(u8, &[u8])> {
-    let (&[b'%', high, low], rest) = bytes.split_first_chunk()? else { return None };
-    let high = char::from(high).to_digit(16)?;
-    let low = char::from(low).to_digit(16)?;
-    Some((u8::try_from(high * 16 + low).ok()?, rest))
 }
