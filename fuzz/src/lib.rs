@@ -8,12 +8,15 @@ mod support;
 #[path = "../../tests/fuzz/targets/mod.rs"]
 mod targets;
 
+pub use targets::access::access;
 pub use targets::amf::{amf0, amf3};
+pub use targets::callback::callback;
 pub use targets::chunk::chunk_decoder;
 pub use targets::codec::codec_records;
 pub use targets::engine::engine;
 pub use targets::flv::{flv_demux, flv_tag};
 pub use targets::handshake::handshake;
+pub use targets::hls::hls;
 pub use targets::http::{http_request, http_response, websocket};
 pub use targets::mux::{fmp4_mux, ts_mux};
 pub use targets::session::{client_session, server_session};

@@ -70,7 +70,9 @@ impl FanOut<'_> {
     /// As [`Sink::deliver`], for a player over HTTP.
     fn deliver_http(&mut self, id: ConnectionId, frame: &Frame, begins_group: bool) -> Delivery {
         let Some(connection) = self.connections.get_mut(id.0) else { return Delivery::Queued };
-        let Some(viewing) = connection.http().and_then(|peer| peer.viewing) else { return Delivery::Queued };
+        // One whose stream ended is told so, and gets nothing of the next publisher behind that.
+        let viewing = connection.http().filter(|peer| !peer.is_over).and_then(|peer| peer.viewing);
+        let Some(viewing) = viewing else { return Delivery::Queued };
         let Some(stream) = self.stream else { return Delivery::Queued };
         let Some(unit) = self.live.unit(stream, viewing.form, frame) else { return Delivery::Queued };
         let class = class_of(frame);

@@ -54,6 +54,15 @@ pub(super) struct Output {
     folder: Option<Folder>,
     /// It ends as soon as nobody asks for it.
     is_on_demand: bool,
+    /// Its stream ended for good: from now on the same holds, whatever it is.
+    is_over: bool,
+}
+
+impl Output {
+    /// Whether it ends where nobody asks for it.
+    const fn may_idle(&self) -> bool {
+        self.is_on_demand || self.is_over
+    }
 }
 
 #[derive(Debug)]
@@ -91,7 +100,8 @@ impl Outputs {
             Kind::Hls(_) => &mut self.hls,
             Kind::Record(_) => &mut self.recorders,
         };
-        let output = Output { name: name.to_owned(), kind, stream: None, wakes_at: None, folder, is_on_demand };
+        let output =
+            Output { name: name.to_owned(), kind, stream: None, wakes_at: None, folder, is_on_demand, is_over: false };
         let id = OutputId(self.outputs.insert(output));
         by_name.insert(name.to_owned(), id);
         self.touched.push(id);
@@ -156,6 +166,7 @@ impl Outputs {
     /// The stream ended for good.
     pub(super) fn ended(&mut self, now: Instant, id: OutputId) {
         let Some(output) = self.outputs.get_mut(id.0) else { return };
+        output.is_over = true;
         match &mut output.kind {
             Kind::Hls(hls) => hls.ended(now),
             Kind::Record(_) => return self.stop_recording(now, id),
@@ -165,8 +176,12 @@ impl Outputs {
 
     /// A publisher is there, or there again.
     pub(super) fn publisher_began(&mut self, now: Instant, name: &str) {
-        if let Some(hls) = self.hls_of(name).and_then(|id| self.hls(id)) {
+        let Some(id) = self.hls_of(name) else { return };
+        if let Some(hls) = self.hls(id) {
             hls.publisher_began(now);
+        }
+        if let Some(output) = self.outputs.get_mut(id.0) {
+            output.is_over = false;
         }
     }
 
@@ -226,10 +241,11 @@ impl Outputs {
             self.wakes.remove(&(at, id));
             let Some(output) = self.outputs.get_mut(id.0) else { continue };
             output.wakes_at = None;
+            let may_idle = output.may_idle();
             match &mut output.kind {
                 Kind::Hls(hls) => {
                     hls.handle_timeout(now);
-                    if output.is_on_demand && hls.idle_at().is_some_and(|at| at <= now) {
+                    if may_idle && hls.idle_at().is_some_and(|at| at <= now) {
                         self.remove(id);
                         continue;
                     }
@@ -294,7 +310,7 @@ impl Outputs {
         let Some(output) = self.outputs.get_mut(id.0) else { return };
         let wanted = match &output.kind {
             Kind::Hls(hls) => {
-                let idle = hls.idle_at().filter(|_| output.is_on_demand);
+                let idle = hls.idle_at().filter(|_| output.may_idle());
                 [hls.poll_timeout(), idle].into_iter().flatten().min()
             }
             Kind::Record(recorder) => recorder.poll_timeout(),

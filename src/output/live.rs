@@ -127,7 +127,7 @@ impl Muxer {
                 let mut live = Box::new(LiveMp4::default());
                 learn(frames, |frame| live.muxer.push(frame));
                 live.muxer.cut(None);
-                live.init_is_due = live.muxer.init_segment().is_none();
+                live.knows_nothing = live.muxer.init_segment().is_none();
                 MuxerKind::Mp4(live)
             }
         };
@@ -177,8 +177,11 @@ fn learn(frames: &[Frame], mut push: impl FnMut(&Frame)) {
 #[derive(Debug, Default)]
 struct LiveMp4 {
     muxer: fmp4::Muxer,
-    /// The tracks are others than those that viewers know: the next fragment has an init segment before it.
+    /// The tracks are others than those that viewers know: the next fragment that begins with a key frame has an init
+    /// segment before it.
     init_is_due: bool,
+    /// No track was known yet when viewers came: not even sound makes sense to them before an init segment.
+    knows_nothing: bool,
 }
 
 impl LiveMp4 {
@@ -186,11 +189,13 @@ impl LiveMp4 {
         self.init_is_due |= self.muxer.changes_tracks(frame);
         self.muxer.push(frame);
         let Some(fragment) = self.muxer.cut(None) else { return Bytes::new() };
-        if !self.init_is_due || !fragment.starts_with_key {
+        let is_place = fragment.starts_with_key && self.init_is_due;
+        if !is_place && !self.knows_nothing {
             return fragment.bytes;
         }
         let Some(init) = self.muxer.init_segment() else { return fragment.bytes };
         self.init_is_due = false;
+        self.knows_nothing = false;
         let mut out = BytesMut::with_capacity(init.len() + fragment.bytes.len());
         out.extend_from_slice(&init);
         out.extend_from_slice(&fragment.bytes);

@@ -29,3 +29,4 @@ mod settings_change_and_nobody_is_dropped;
 mod slow_disks_hurt_nobody;
 mod slow_players_hurt_only_themselves;
 mod the_test_stream_gives_way;
+mod what_the_simulation_found;

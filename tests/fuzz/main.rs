@@ -92,7 +92,7 @@ macro_rules! targets_as_tests {
 
 targets_as_tests! {
     handshake chunk_decoder amf0 amf3 server_session client_session flv_demux flv_tag config path engine
-    http_request http_response websocket codec_records ts_mux fmp4_mux
+    http_request http_response websocket codec_records ts_mux fmp4_mux access callback hls
 }
 
 #[test]

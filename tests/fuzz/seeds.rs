@@ -37,6 +37,9 @@ pub fn of(target: &str) -> Seeds {
         "websocket" => (vec![vec![0, 0], vec![4, 9]], websocket_frames()),
         "codec_records" => (vec![vec![]], records()),
         "ts_mux" | "fmp4_mux" => (vec![vec![]], frames()),
+        "access" => (vec![vec![7, 0], vec![15, 1], vec![20, 0x82]], credentials()),
+        "callback" => (vec![vec![1, 0], vec![10, 9], vec![5, 14]], callbacks()),
+        "hls" => (vec![vec![0], vec![1], vec![6]], viewing()),
         _ => panic!("no seeds for {target}"),
     };
     let mut seeds = Vec::new();
@@ -360,4 +363,36 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
         step(2, 254, &[b"\x91ec-3", b"x"]),
     ];
     vec![("avc", avc.concat()), ("hevc", hevc.concat()), ("others", others.concat())]
+}
+
+/// A network and a query.
+fn credentials() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("key", b"10.0.0.0/8\nkey=of%20the%20application".to_vec()),
+        ("stream-key", b"2001:db8::/32\nx=1&%6bey=of%2Fone+stream&join=gop".to_vec()),
+        ("signed", b"10.0.0.1\nexpires=1709208000&signature=00ff".to_vec()),
+        ("both", b"::/0\nkey=x&expires=%31&signature=zz&signature=1".to_vec()),
+    ]
+}
+
+/// A URL, what a client said, and an answer; lines.
+fn callbacks() -> Vec<(&'static str, Vec<u8>)> {
+    let said = "host\nlive/inner\nca\"m\nkey=a%20b&x\nrtmp://host/live\nFMLE/3.0\n\nhttp://p/?a&b\n";
+    let hostile = "h\na\n&name=x\nname=x&%6eame=y&NAME[]=z&a=1;addr=2&+app=b\n\\u0000\n\n\n\n";
+    vec![
+        ("allowed", format!("http://a:8000/x?y=1\n{said}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").into()),
+        ("renamed", format!("http://[::1]\n{said}HTTP/1.1 302 F\r\nLocation: caf%C3%A9 1\r\n\r\n").into()),
+        ("refused", format!("\n{hostile}HTTP/1.0 403 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n").into()),
+    ]
+}
+
+/// Steps of the target for HLS.
+fn viewing() -> Vec<(&'static str, Vec<u8>)> {
+    let mut group = vec![0x20];
+    group.extend([0x32, 0x15].repeat(14));
+    let published = [&[7, 8][..], &group.repeat(6)].concat();
+    let blocked = [&published[..], &[15, 12, 0x13, 15, 0x0C, 2, 0x0D, 3], &group, b"\x0E\x0Akey=a\"\n#EXT"].concat();
+    let resumed = [&published[..], &[15, 0x0A, 9, 3, 232, 0x8A, 0x47, 15], &group.repeat(3), &[15, 0xFA, 15]].concat();
+    let audio = [&[8][..], &[0x35; 80], &[15, 9, 40, 0, 15]].concat();
+    vec![("published", [&published[..], &[15]].concat()), ("blocked", blocked), ("resumed", resumed), ("audio", audio)]
 }

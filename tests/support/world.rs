@@ -50,6 +50,9 @@ pub struct World {
     pub reload: Result<(), String>,
     /// Where those who connect come from.
     pub peer: IpAddr,
+    /// Bytes that the engine was given, and those that it got rid of.
+    pub bytes_in: u64,
+    pub bytes_out: u64,
 }
 
 impl World {
@@ -66,6 +69,8 @@ impl World {
             disk: None,
             reload: Ok(()),
             peer: Ipv4Addr::LOCALHOST.into(),
+            bytes_in: 0,
+            bytes_out: 0,
         }
     }
 
@@ -95,6 +100,7 @@ impl World {
     /// Bytes from the peer. Those to a connection that is gone are lost, as on a network.
     pub fn send(&mut self, link: LinkId, bytes: &[u8]) {
         if let Some(link) = self.links.get(&link) {
+            self.bytes_in += bytes.len() as u64;
             self.engine.handle_input(self.now, link.id, bytes);
             self.turn();
         }
@@ -103,6 +109,7 @@ impl World {
     /// Like [`World::send`], without the rest of the turn: several inputs before anything is written.
     pub fn send_without_turn(&mut self, link: LinkId, bytes: &[u8]) {
         if let Some(link) = self.links.get(&link) {
+            self.bytes_in += bytes.len() as u64;
             self.engine.handle_input(self.now, link.id, bytes);
             self.do_effects();
         }
@@ -184,6 +191,11 @@ impl World {
         self.links.keys().copied().collect()
     }
 
+    /// The connection that has the engine's number `slot`.
+    pub fn link_in(&self, slot: usize) -> Option<LinkId> {
+        self.by_id.get(&ConnectionId(slot)).copied()
+    }
+
     pub fn queued_bytes(&self, link: LinkId) -> usize {
         self.links.get(&link).map_or(0, |link| self.engine.queued_bytes(link.id))
     }
@@ -231,6 +243,7 @@ impl World {
             }
             let count = link.unread.len() - before;
             assert!(!link.is_shut, "bytes after the last words");
+            self.bytes_out += count as u64;
             if !self.engine.advance(self.now, id, count) {
                 return;
             }

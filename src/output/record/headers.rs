@@ -42,10 +42,8 @@ impl Headers {
             FrameRole::Header(_) => {}
             _ => return News::Nothing,
         }
-        let is_same_kind =
-            |other: &&mut Frame| other.kind == frame.kind && other.role == frame.role && other.tracks == frame.tracks;
         let is_full = self.frames.len() >= MAX_HEADERS;
-        match self.frames.iter_mut().find(is_same_kind) {
+        match self.frames.iter_mut().find(|other| is_same_kind(other, frame)) {
             Some(known) if known.payload == frame.payload => News::Nothing,
             Some(known) => {
                 *known = frame.clone();
@@ -57,6 +55,12 @@ impl Headers {
                 News::First
             }
         }
+    }
+
+    /// Whether `frame` is a header other than the one of its track that is known.
+    pub(super) fn differs(&self, frame: &Frame) -> bool {
+        let known = self.frames.iter().find(|other| is_same_kind(other, frame));
+        known.is_some_and(|known| known.payload != frame.payload)
     }
 
     /// AMF0 values of the publisher's metadata; nothing where there are none.
@@ -74,4 +78,8 @@ impl Headers {
     pub(super) fn has_video(&self) -> bool {
         self.frames.iter().any(|frame| frame.kind == FrameKind::Video)
     }
+}
+
+fn is_same_kind(one: &Frame, other: &Frame) -> bool {
+    one.kind == other.kind && one.role == other.role && one.tracks == other.tracks
 }

@@ -225,6 +225,10 @@ impl Recorder {
     }
 
     fn header(&mut self, now: Instant, frame: &Frame) {
+        if !self.held.is_empty() && self.headers.differs(frame) {
+            // What waits belongs to the header of before; it cannot be decoded with this one.
+            self.begin_with_held(now);
+        }
         match (self.headers.note(frame), &mut self.take) {
             (News::Nothing, _) => return,
             (News::Changed, Some(take)) => take.split_due = true,

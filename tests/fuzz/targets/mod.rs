@@ -3,12 +3,15 @@
 //! The same functions run under `cargo fuzz` (crate `fuzz/`) and, on a stable toolchain, over the committed corpus
 //! (`tests/fuzz/main.rs`). Each says by panicking what does not hold. None looks at a clock.
 
+pub mod access;
 pub mod amf;
+pub mod callback;
 pub mod chunk;
 pub mod codec;
 pub mod engine;
 pub mod flv;
 pub mod handshake;
+pub mod hls;
 pub mod http;
 pub mod mux;
 pub mod script;
@@ -37,4 +40,7 @@ pub const TARGETS: &[Target] = &[
     ("codec_records", codec::codec_records),
     ("ts_mux", mux::ts_mux),
     ("fmp4_mux", mux::fmp4_mux),
+    ("access", access::access),
+    ("callback", callback::callback),
+    ("hls", hls::hls),
 ];
