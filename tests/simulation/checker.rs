@@ -25,6 +25,8 @@ pub struct Checker {
     has_ended: bool,
     /// Whether it may have lost frames.
     pub may_skip: bool,
+    /// Whether its timestamps are those of all players; a recording has its own.
+    has_common_clock: bool,
     /// Coded frames checked.
     pub count: usize,
 }
@@ -47,8 +49,15 @@ impl Checker {
             audio_ms: None,
             has_ended: false,
             may_skip: false,
+            has_common_clock: true,
             count: 0,
         }
+    }
+
+    /// What a file of a recording may hold that begins with this frame.
+    pub fn of_recording(first: Mark) -> Self {
+        let joined_at = Some((first.session, first.number as usize));
+        Checker { has_common_clock: false, ..Checker::new(first.stream, false, joined_at) }
     }
 
     /// The player went on after a pause.
@@ -85,7 +94,10 @@ impl Checker {
         if self.has_ended {
             return fail("media after the end");
         }
-        self.enter_session(mark.session)?;
+        if self.has_common_clock || mark.kind.is_coded() {
+            // A file may begin with the newest headers there are, and then have sound that waited.
+            self.enter_session(mark.session)?;
+        }
         if !mark.kind.is_coded() {
             let header = Some((mark.session, mark.number));
             *(if mark.kind.is_video() { &mut self.video_header } else { &mut self.audio_header }) = header;
@@ -104,9 +116,34 @@ impl Checker {
                 return fail("out of order");
             }
             self.highest = Some(mark.number);
-            check_offset(truth, mark, timestamp)?;
+            if self.has_common_clock {
+                check_offset(truth, mark, timestamp)?;
+            }
         }
         self.check_time(mark, timestamp)
+    }
+
+    /// The same of a container that carries neither our headers nor timestamps that could be compared, and that may
+    /// order sound and pictures anew.
+    pub fn saw_coded(&mut self, truth: &Truth, mark: Mark) -> Verdict {
+        let Some(session) = truth.sessions.get(mark.session as usize) else {
+            return fail("a session that never was");
+        };
+        if session.stream != self.stream || mark.stream != self.stream {
+            return fail("a frame of another stream");
+        }
+        let sent = session.frames.get(mark.number as usize).filter(|_| (mark.number as usize) < session.arrived);
+        if sent.is_none_or(|sent| sent.kind != mark.kind) {
+            return fail("a frame that was not sent");
+        }
+        self.enter_session(mark.session)?;
+        self.count += 1;
+        let in_burst = self.is_in_burst(mark);
+        if mark.kind.is_video() {
+            self.check_video(truth, mark, in_burst)
+        } else {
+            self.check_audio(truth, mark, in_burst)
+        }
     }
 
     fn enter_session(&mut self, session: u32) -> Verdict {

@@ -1,19 +1,28 @@
 //! The simulation itself: what happens next, and what must be so after it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use rtmpd::config::{CacheLimits, EngineConfig, HubLimits, QueueLimits};
+use rtmpd::config::{
+    AppConfig, CacheLimits, EngineConfig, HlsConfig, HlsFormat, HlsMode, HubLimits, QueueLimits, RecordConfig,
+    RecordFormat, Takeover,
+};
 
 use crate::actors::{Asked, Player, Playing, Publisher, Sender, Sent, Stage, piece};
 use crate::checker::Checker;
+use crate::hls::Watcher;
+use crate::operators::rules;
 use crate::rng::Rng;
+use crate::strangers::Stranger;
 use crate::support::client::{Client, Heard};
+use crate::support::disk::Disk;
 use crate::support::media::Body;
 use crate::support::world::World;
 use crate::truth::{Mark, Truth};
+use crate::viewers::Viewer;
 
-const STREAMS: usize = 3;
+pub const STREAMS: usize = 3;
 /// Those on which players play; the usual one more often.
 const MESSAGE_STREAMS: [u32; 5] = [1, 1, 2, 3, 70_000];
 const GRACE_MS: u64 = 10_000;
@@ -23,13 +32,13 @@ const DAY_MS: u32 = 24 * HOUR_MS;
 
 /// A stream as the model sees it.
 #[derive(Debug)]
-struct Published {
+pub struct Published {
     /// Index of the publisher that has it.
-    by: Option<usize>,
+    pub by: Option<usize>,
     heard_at: Instant,
     identity: u8,
     /// The newest session; none before the first.
-    session: Option<u32>,
+    pub session: Option<u32>,
 }
 
 /// What a seed did.
@@ -40,69 +49,83 @@ pub struct Report {
     pub sessions: usize,
     pub connections: usize,
     pub frames_seen: usize,
+    /// Frames in segments of HLS, and in files of recordings.
+    pub segment_frames: usize,
+    pub recorded_frames: usize,
+    pub disk_failures: usize,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { seed, steps, sessions, connections, frames_seen } = self;
-        write!(
-            f,
-            "seed {seed}: {steps} steps, {sessions} sessions, {connections} connections, {frames_seen} frames seen"
-        )
+        let Report { seed, steps, sessions, connections, frames_seen, segment_frames, recorded_frames, disk_failures } =
+            self;
+        write!(f, "seed {seed}: {steps} steps, {sessions} sessions, {connections} connections, {frames_seen} frames ")?;
+        write!(f, "seen, {segment_frames} in segments, {recorded_frames} recorded, {disk_failures} disk failures")
     }
 }
 
 pub struct Model {
-    seed: u64,
-    rng: Rng,
-    world: World,
-    config: EngineConfig,
-    truth: Truth,
-    streams: Vec<Published>,
-    publishers: Vec<Publisher>,
+    pub seed: u64,
+    pub rng: Rng,
+    pub world: World,
+    pub config: EngineConfig,
+    pub truth: Truth,
+    pub streams: Vec<Published>,
+    pub publishers: Vec<Publisher>,
     players: Vec<Player>,
-    frames_seen: usize,
-    steps_done: usize,
+    pub viewers: Vec<Viewer>,
+    pub watchers: Vec<Watcher>,
+    pub strangers: Vec<Stranger>,
+    pub disk: Disk,
+    pub has_bad_disk: bool,
+    /// Turns for which the disk does nothing.
+    pub disk_sleeps: usize,
+    pub has_hls_files: bool,
+    pub record_queue_bytes: usize,
+    /// The most that may wait for one peer, over all configurations so far.
+    queue_bytes: usize,
+    pub counters: BTreeMap<String, f64>,
+    pub is_draining: bool,
+    pub frames_seen: usize,
+    pub segment_frames: usize,
+    pub recorded_frames: usize,
+    pub steps_done: usize,
     has_slept: bool,
 }
 
 impl Model {
     pub fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
-        let config = EngineConfig {
-            chunk_size: rng.pick(&[128, 1_000, 4_096, 65_536]),
-            queue: QueueLimits {
-                bytes: rng.pick(&[10_000, 60_000, 32 << 20]),
-                hard_bytes: 200_000,
-                ..QueueLimits::default()
-            },
-            hub: HubLimits {
-                grace_ms: GRACE_MS,
-                takeover_silence_ms: SILENCE_MS,
-                cache: CacheLimits {
-                    probe_frames: rng.pick(&[0, 5, 42]),
-                    gop_frames: rng.pick(&[12, 4_096]),
-                    ..CacheLimits::default()
-                },
-                ..HubLimits::default()
-            },
-            batch_ms: rng.pick(&[0, 0, 0, 20]),
-            ..EngineConfig::default()
-        };
+        let config = config(&mut rng);
         let mut world = World::new(config.clone());
-        world.write_limit = rng.pick(&[1_000, usize::MAX]);
+        world.disk = Some(Vec::new());
+        world.write_limit = rng.pick(&[1, 1_000, 1_000, usize::MAX, usize::MAX, usize::MAX]);
         let now = world.now;
+        world.engine.set_wall_clock(now, 1_709_208_000_000);
         let stream = || Published { by: None, heard_at: now, identity: 0, session: None };
         Model {
             seed,
+            has_bad_disk: rng.one_in(3),
             rng,
             world,
-            config,
             truth: Truth::default(),
             streams: (0..STREAMS).map(|_| stream()).collect(),
             publishers: Vec::new(),
             players: Vec::new(),
+            viewers: Vec::new(),
+            watchers: Vec::new(),
+            strangers: Vec::new(),
+            disk: Disk::default(),
+            disk_sleeps: 0,
+            has_hls_files: !config.hls.directory.is_empty(),
+            record_queue_bytes: config.record.queue_bytes as usize,
+            queue_bytes: config.queue.bytes.max(60_000),
+            config,
+            counters: BTreeMap::new(),
+            is_draining: false,
             frames_seen: 0,
+            segment_frames: 0,
+            recorded_frames: 0,
             steps_done: 0,
             has_slept: false,
         }
@@ -121,8 +144,13 @@ impl Model {
             8..13 => self.disturb_player(),
             13..45 => self.let_time_pass(),
             45..75 => self.produce(),
-            75..90 => self.read_some(),
-            _ => {}
+            75..88 => self.read_some(),
+            88..90 => self.add_viewer(),
+            90..92 => self.disturb_viewer(),
+            92 => self.add_watcher(),
+            93 => self.add_stranger(),
+            94 => self.operate(),
+            _ => self.disk_works(),
         }
         self.send_some();
         self.check();
@@ -245,7 +273,7 @@ impl Model {
     fn send_of_publisher(&mut self, index: usize) {
         let len = piece(&mut self.rng);
         let publisher = &mut self.publishers[index];
-        let may_publish = self.streams[publisher.stream].admits(publisher.identity, self.world.now);
+        let may_publish = self.streams[publisher.stream].admits(publisher.identity, self.world.now, &self.config);
         let arrived = publisher.sender.send(&mut self.world, len);
         publisher.sender.client.read(&mut self.world);
         match arrived {
@@ -269,11 +297,18 @@ impl Model {
         }
         let granted = publisher.sender.client.has_heard("NetStream.Publish.Start");
         publisher.sender.client.take_heard();
-        assert_eq!(granted, may_publish, "publisher {index} of stream {}", publisher.stream);
+        assert_eq!(
+            granted, may_publish,
+            "publisher {index} of stream {} {publisher:?} {:?} {:?} {:?}",
+            publisher.stream, self.streams[publisher.stream], self.config.app, self.world.now
+        );
         if !granted {
             publisher.stage = Stage::Gone;
             return;
         }
+        let index_of_stream = publisher.stream;
+        self.viewers_join(index_of_stream);
+        let publisher = &mut self.publishers[index];
         let stream = &mut self.streams[publisher.stream];
         let session = self.truth.begin_session(publisher.stream as u8, publisher.has_steady_clock);
         publisher.session = session;
@@ -311,9 +346,9 @@ impl Model {
         }
     }
 
-    fn forget_closed_publishers(&mut self) {
+    pub fn forget_closed_publishers(&mut self) {
         for index in 0..self.publishers.len() {
-            if !self.world.is_open(self.publishers[index].sender.client.link) {
+            if self.world.is_shut(self.publishers[index].sender.client.link) {
                 self.publishers[index].stage = Stage::Gone;
                 self.unpublish(index);
             }
@@ -333,7 +368,7 @@ impl Model {
         }
         let mut player = Player {
             sender: Sender::new(client),
-            plays: std::collections::BTreeMap::new(),
+            plays: BTreeMap::new(),
             is_dead: false,
             appetite: self.rng.pick(&[100, 2_000, usize::MAX, usize::MAX]),
         };
@@ -432,6 +467,7 @@ impl Model {
                 self.read(index, appetite);
             }
         }
+        self.read_viewers();
     }
 
     fn read(&mut self, index: usize, limit: usize) {
@@ -481,19 +517,24 @@ impl Model {
                 self.send_of_player(index);
             }
         }
+        self.send_of_viewers();
+        self.watchers_go_on();
+        self.strangers_go_on();
     }
 
     fn check(&mut self) {
         self.forget_closed_publishers();
+        self.forget_closed_viewers();
+        self.check_disk();
         for (number, stream) in self.streams.iter().enumerate() {
             let name = format!("live/s{number}");
             let is_published = self.world.engine.hub().is_published(&name);
             assert_eq!(is_published, stream.by.is_some(), "stream {number}");
         }
-        let limits = &self.config.queue;
+        let most = self.queue_bytes + self.config.queue.hard_bytes;
         for link in self.world.open_links() {
             let queued = self.world.queued_bytes(link);
-            assert!(queued <= limits.bytes + limits.hard_bytes, "{queued} bytes wait");
+            assert!(queued <= most, "{queued} bytes wait");
         }
         let world = &self.world;
         let mut seen = 0;
@@ -527,7 +568,12 @@ impl Model {
                 self.players[index].sender.mark(Asked::Resume { message_stream });
             }
         }
+        self.wake_viewers();
+        self.world.write_limit = usize::MAX;
         self.settle();
+        if self.rng.one_in(4) {
+            self.drain();
+        }
         for index in 0..self.publishers.len() {
             if self.publishers[index].stage == Stage::Live {
                 let (has_video, has_audio) = (self.publishers[index].has_video, self.publishers[index].has_audio);
@@ -543,7 +589,17 @@ impl Model {
         }
         self.settle();
         self.check_that_all_arrived();
+        self.check_that_viewers_have_all();
+        self.ask_how_it_is();
         self.leave()
+    }
+
+    /// Nobody new comes, and those who are there go on.
+    fn drain(&mut self) {
+        self.is_draining = true;
+        self.world.engine.drain();
+        self.world.turn();
+        assert!(self.world.try_accept().is_err(), "seed {}: let in while it drains", self.seed);
     }
 
     fn settle(&mut self) {
@@ -569,6 +625,10 @@ impl Model {
                 }
                 self.read(index, usize::MAX);
             }
+            for index in 0..self.viewers.len() {
+                is_busy |= self.send_of_viewer(index);
+                self.read_viewer(index, usize::MAX);
+            }
             self.check();
             if !is_busy {
                 return;
@@ -583,24 +643,30 @@ impl Model {
             for (message_stream, playing) in player.plays.iter().filter(|(_, playing)| playing.is_on) {
                 let stream = &self.streams[playing.stream];
                 let (Some(_), Some(session_id)) = (stream.by, stream.session) else { continue };
-                let session = &self.truth.sessions[session_id as usize];
                 let view = playing.view.as_ref().expect("was answered");
                 let dropped = self.world.dropped_messages(player.sender.client.link);
-                let who = format!("seed {}: message stream {message_stream}, {dropped} dropped, {view:?}", self.seed);
-                let is_picture = |kind| matches!(kind, Body::Key | Body::Delta);
-                let video = session.last_arrived(is_picture);
-                let audio = session.last_arrived(|kind| kind == Body::Audio);
-                assert!(video.is_none() || view.session == Some(session_id), "{who}");
-                assert!(video.is_none() || view.video == video, "{who}: {video:?}");
-                assert!(audio.is_none() || view.audio == audio, "{who}: {audio:?}");
+                self.check_view(session_id, view, dropped, &format!("message stream {message_stream}"));
             }
         }
+    }
+
+    /// Whoever watches a live stream has its newest frames.
+    pub fn check_view(&self, session_id: u32, view: &Checker, dropped: u64, who: &str) {
+        let session = &self.truth.sessions[session_id as usize];
+        let who = format!("seed {}: {who}, {dropped} dropped, {view:?}", self.seed);
+        let is_picture = |kind| matches!(kind, Body::Key | Body::Delta);
+        let video = session.last_arrived(is_picture);
+        let audio = session.last_arrived(|kind| kind == Body::Audio);
+        assert!(video.is_none() || view.session == Some(session_id), "{who}");
+        assert!(video.is_none() || view.video == video, "{who}: {video:?}");
+        assert!(audio.is_none() || view.audio == audio, "{who}: {audio:?}");
     }
 
     fn leave(mut self) -> Report {
         let (accepted, _) = self.world.accepted_and_closed();
         let counts = self.players.iter().flat_map(|player| player.plays.values());
         let frames_seen: usize = counts.filter_map(|playing| playing.view.as_ref()).map(|view| view.count).sum();
+        let viewed: usize = self.viewers.iter().map(|viewer| viewer.view.count).sum();
         if self.rng.one_in(2) {
             self.world.shut_down();
             self.world.wait(self.config.queue.linger_ms);
@@ -608,33 +674,94 @@ impl Model {
             for link in self.world.open_links() {
                 self.world.hang_up(link);
             }
+            assert!(!self.is_draining || self.world.engine.is_drained());
         }
-        assert!(self.world.engine.is_empty());
+        self.finish_disk();
         self.world.wait(GRACE_MS);
+        self.finish_disk();
+        assert!(self.world.engine.is_empty());
+        self.disk.assert_nothing_open();
+        // HLS that was asked for stays until nobody has asked for it for a while.
+        self.world.wait(self.config.hls.idle_timeout_ms);
         assert_eq!(self.world.engine.hub().stream_count(), 0);
         assert_eq!(self.world.accepted_and_closed(), (accepted, accepted), "each ends once");
         self.world.wait(60_000);
         assert_eq!(self.world.engine.poll_timeout(), None, "nothing is left to do");
+        self.finish_disk();
         Report {
             seed: self.seed,
             steps: self.steps_done,
             sessions: self.truth.sessions.len(),
             connections: accepted,
-            frames_seen: frames_seen + self.frames_seen,
+            frames_seen: frames_seen + viewed + self.frames_seen,
+            segment_frames: self.segment_frames + self.watchers.iter().map(Watcher::frames_seen).sum::<usize>(),
+            recorded_frames: self.recorded_frames,
+            disk_failures: self.disk.failures,
         }
     }
 }
 
 impl Published {
     /// Whether a publisher of this identity would be granted the stream now.
-    fn admits(&self, identity: u8, now: Instant) -> bool {
-        let is_silent = now - self.heard_at >= Duration::from_millis(SILENCE_MS);
-        self.by.is_none() || is_silent && self.identity == identity
+    fn admits(&self, identity: u8, now: Instant, config: &EngineConfig) -> bool {
+        let AppConfig { takeover, publish, .. } = &config.app;
+        let may_replace = *takeover == Takeover::WhenSilent && now - self.heard_at >= Duration::from_millis(SILENCE_MS);
+        let has_key = !publish.wants_credentials() || identity == 1;
+        has_key && (self.by.is_none() || may_replace && self.identity == identity)
     }
 
     /// Its newest session, and how many frames of that have arrived.
-    fn arrived(&self, truth: &Truth) -> Option<(u32, usize)> {
+    pub fn arrived(&self, truth: &Truth) -> Option<(u32, usize)> {
         self.session.map(|session| (session, truth.sessions[session as usize].arrived))
+    }
+}
+
+/// What an operator may have set.
+fn config(rng: &mut Rng) -> EngineConfig {
+    let formats: &[&[RecordFormat]] = &[
+        &[RecordFormat::Flv],
+        &[RecordFormat::Flv],
+        &[RecordFormat::Flv, RecordFormat::Ts, RecordFormat::Mp4],
+        &[RecordFormat::Es, RecordFormat::Ts],
+    ];
+    EngineConfig {
+        chunk_size: rng.pick(&[128, 1_000, 4_096, 65_536]),
+        queue: QueueLimits {
+            bytes: rng.pick(&[10_000, 60_000, 32 << 20]),
+            hard_bytes: 200_000,
+            ..QueueLimits::default()
+        },
+        hub: HubLimits {
+            grace_ms: GRACE_MS,
+            takeover_silence_ms: SILENCE_MS,
+            cache: CacheLimits {
+                probe_frames: rng.pick(&[0, 5, 42]),
+                gop_frames: rng.pick(&[12, 4_096]),
+                ..CacheLimits::default()
+            },
+            ..HubLimits::default()
+        },
+        batch_ms: rng.pick(&[0, 0, 0, 20]),
+        record: RecordConfig {
+            auto: rng.one_in(3),
+            formats: rng.pick(formats).to_vec(),
+            split_ms: rng.pick(&[0, 2_000]),
+            queue_bytes: rng.pick(&[20_000, 1 << 20]),
+            ..RecordConfig::default()
+        },
+        hls: HlsConfig {
+            mode: rng.pick(&[HlsMode::OnDemand, HlsMode::OnDemand, HlsMode::Always, HlsMode::Off]),
+            format: rng.pick(&[HlsFormat::Fmp4, HlsFormat::Fmp4, HlsFormat::Ts]),
+            directory: rng.pick(&["", "", "hls"]).to_owned(),
+            segment_ms: rng.pick(&[500, 2_000]),
+            ..HlsConfig::default()
+        },
+        app: AppConfig {
+            takeover: rng.pick(&[Takeover::WhenSilent, Takeover::WhenSilent, Takeover::Reject]),
+            publish: rules(rng.one_in(6)),
+            ..AppConfig::default()
+        },
+        ..EngineConfig::default()
     }
 }
 

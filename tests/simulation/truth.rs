@@ -1,9 +1,19 @@
 //! What was published: the ground against which every player's view is checked.
+//!
+//! Bodies are such that muxers can read them: H.264 parameter sets, one NAL unit for each picture, AAC-LC. Each has a
+//! mark inside by which it is known again, in whichever container it arrives.
 
 use crate::support::media::Body;
 
-/// Bytes of a mark: stream, session, number.
-const MARK_BYTES: usize = 9;
+/// Bytes of a mark: what it begins with, kind, stream, session, number.
+pub const MARK_BYTES: usize = 14;
+const MARK_BEGIN: [u8; 3] = [0xF5, 0x4D, 0x4B];
+const KINDS: [Body; 5] = [Body::VideoHeader, Body::AudioHeader, Body::Key, Body::Delta, Body::Audio];
+/// Baseline profile, 64x64.
+const AVC_RECORD: &[u8] = b"\x01\x42\xC0\x1E\xFF\xE1\0\x07\x67\x42\xC0\x1E\xDA\x10\x99\x01\0\x04\x68\xCE\x3C\x80";
+const AAC_CONFIG: &[u8] = b"\x12\x10";
+/// Length of a NAL unit, and its type.
+const NAL_HEAD_BYTES: usize = 5;
 
 /// A frame as its publisher sent it.
 #[derive(Debug, Clone, Copy)]
@@ -66,12 +76,26 @@ impl Truth {
         }
         let header = *in_force;
         let marked = if kind.is_coded() { number } else { header.unwrap_or(number) };
-        let mut mark = vec![sent.stream];
-        mark.extend(session.to_be_bytes());
-        mark.extend(marked.to_be_bytes());
-        let body = kind.with(&mark, if kind.is_coded() { filler } else { 0 });
+        let filler = if kind.is_coded() { filler } else { 0 };
+        let mark = Mark { kind, stream: sent.stream, session, number: marked };
+        let body = kind.with(&[before(kind, filler), mark.encode()].concat(), filler);
         sent.frames.push(SentFrame { kind, raw, header, body_len: body.len() });
         body
+    }
+}
+
+/// What stands before the mark of a body with so much filler.
+fn before(kind: Body, filler: usize) -> Vec<u8> {
+    let nal = |nal_type: u8| {
+        let len = (1 + MARK_BYTES + filler) as u32;
+        [&len.to_be_bytes()[..], &[nal_type]].concat()
+    };
+    match kind {
+        Body::VideoHeader => AVC_RECORD.to_vec(),
+        Body::AudioHeader => AAC_CONFIG.to_vec(),
+        Body::Key => nal(0x65),
+        Body::Delta => nal(0x41),
+        Body::Audio => Vec::new(),
     }
 }
 
@@ -85,10 +109,37 @@ pub struct Mark {
 }
 
 impl Mark {
+    fn encode(self) -> Vec<u8> {
+        let kind = KINDS.iter().position(|kind| *kind == self.kind).expect("all kinds");
+        let mut mark = MARK_BEGIN.to_vec();
+        mark.extend([kind as u8, self.stream, 0]);
+        mark.extend(self.session.to_be_bytes());
+        mark.extend(self.number.to_be_bytes());
+        mark
+    }
+
+    fn decode(mark: &[u8]) -> Option<Mark> {
+        let rest = mark.strip_prefix(&MARK_BEGIN)?;
+        let number = |at: usize| Some(u32::from_be_bytes(rest.get(at..at + 4)?.try_into().ok()?));
+        let kind = *KINDS.get(usize::from(*rest.first()?))?;
+        Some(Mark { kind, stream: *rest.get(1)?, session: number(3)?, number: number(7)? })
+    }
+
     pub fn parse(is_video: bool, body: &[u8]) -> Option<Mark> {
         let (kind, rest) = Body::parse(is_video, body)?;
-        let mark = rest.get(..MARK_BYTES)?;
-        let number = |at: usize| Some(u32::from_be_bytes(mark.get(at..at + 4)?.try_into().ok()?));
-        Some(Mark { kind, stream: mark[0], session: number(1)?, number: number(5)? })
+        let skipped = match kind {
+            Body::VideoHeader => AVC_RECORD.len(),
+            Body::AudioHeader => AAC_CONFIG.len(),
+            Body::Key | Body::Delta => NAL_HEAD_BYTES,
+            Body::Audio => 0,
+        };
+        Mark::decode(rest.get(skipped..)?).filter(|mark| mark.kind == kind)
+    }
+
+    /// All marks in `bytes`, and how many bytes need not be looked at again when more come.
+    pub fn scan(bytes: &[u8]) -> (Vec<Mark>, usize) {
+        let whole = bytes.len().saturating_sub(MARK_BYTES - 1);
+        let marks = (0..whole).filter(|&at| bytes[at] == MARK_BEGIN[0]);
+        (marks.filter_map(|at| Mark::decode(&bytes[at..at + MARK_BYTES])).collect(), whole)
     }
 }
