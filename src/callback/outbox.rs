@@ -31,9 +31,7 @@ pub struct OutboxFull;
 pub struct Outbox<T> {
     questions: Lane<T>,
     told: Lane<T>,
-    /// Those that are tried again later.
-    resting: HashMap<u64, Post<T>>,
-    /// When; also of some that were taken out in between.
+    /// When one is tried again; also of some that were taken out in between.
     rests: BTreeSet<(Instant, u64)>,
     next: u64,
 }
@@ -45,6 +43,8 @@ struct Lane<T> {
     waiting: BTreeMap<u64, Post<T>>,
     under_way: usize,
     at_once: usize,
+    /// Those that are tried again later.
+    resting: HashMap<u64, Post<T>>,
 }
 
 /// One request on its way. It goes back with [`Outbox::finish`] or [`Outbox::abandon`], whatever became of it.
@@ -60,8 +60,24 @@ pub struct Post<T> {
 }
 
 impl<T> Lane<T> {
-    const fn new(at_once: usize) -> Self {
-        Lane { waiting: BTreeMap::new(), under_way: 0, at_once }
+    fn new(at_once: usize) -> Self {
+        Lane { waiting: BTreeMap::new(), under_way: 0, at_once, resting: HashMap::new() }
+    }
+
+    fn len(&self) -> usize {
+        self.waiting.len() + self.resting.len()
+    }
+
+    /// One that has rested waits again.
+    fn wake(&mut self, number: u64) {
+        if let Some(post) = self.resting.remove(&number) {
+            self.waiting.insert(number, post);
+        }
+    }
+
+    fn cancel(&mut self, number: u64) {
+        self.waiting.remove(&number);
+        self.resting.remove(&number);
     }
 
     fn poll(&mut self) -> Option<Post<T>> {
@@ -81,24 +97,24 @@ impl<T> Outbox<T> {
         Outbox {
             questions: Lane::new(QUESTIONS_AT_ONCE),
             told: Lane::new(TOLD_AT_ONCE),
-            resting: HashMap::new(),
             rests: BTreeSet::new(),
             next: 0,
         }
     }
 
-    /// Puts `request` behind the others; gives its number, which no other one has or had.
+    /// Puts `request` behind the others; gives its number, which no other one has or had. The limit holds for questions
+    /// and for what is told, each by itself.
     ///
     /// # Errors
     /// [`OutboxFull`]: a question is refused then, and an event is not told.
     pub fn push(&mut self, config: &CallbackConfig, owner: T, request: Request) -> Result<u64, OutboxFull> {
-        if self.len() >= config.waiting {
+        let number = self.next + 1;
+        let lane = self.lane(request.is_question);
+        if lane.len() >= config.waiting {
             return Err(OutboxFull);
         }
-        self.next += 1;
-        let number = self.next;
-        let post = Post { number, owner, request, attempts: 0 };
-        self.lane(post.request.is_question).waiting.insert(number, post);
+        lane.waiting.insert(number, Post { number, owner, request, attempts: 0 });
+        self.next = number;
         Ok(number)
     }
 
@@ -106,9 +122,8 @@ impl<T> Outbox<T> {
     pub fn poll(&mut self, now: Instant) -> Option<Post<T>> {
         while let Some(&(at, number)) = self.rests.first().filter(|(at, _)| *at <= now) {
             self.rests.remove(&(at, number));
-            if let Some(post) = self.resting.remove(&number) {
-                self.lane(post.request.is_question).waiting.insert(number, post);
-            }
+            self.questions.wake(number);
+            self.told.wake(number);
         }
         self.questions.poll().or_else(|| self.told.poll())
     }
@@ -126,7 +141,7 @@ impl<T> Outbox<T> {
             Step::Done(verdict) => Some((post.owner, verdict)),
             Step::Retry => {
                 self.rests.insert((now + RETRY_WAIT, post.number));
-                self.resting.insert(post.number, post);
+                self.lane(post.request.is_question).resting.insert(post.number, post);
                 None
             }
         }
@@ -139,9 +154,8 @@ impl<T> Outbox<T> {
 
     /// Forgets the one with this number, unless it is under way: nobody wants to know any more.
     pub fn cancel(&mut self, number: u64) {
-        self.questions.waiting.remove(&number);
-        self.told.waiting.remove(&number);
-        self.resting.remove(&number);
+        self.questions.cancel(number);
+        self.told.cancel(number);
     }
 
     /// When [`Outbox::poll`] may have something that it had not before.
@@ -151,7 +165,7 @@ impl<T> Outbox<T> {
 
     /// How many wait, those that are under way not counted.
     pub fn len(&self) -> usize {
-        self.questions.waiting.len() + self.told.waiting.len() + self.resting.len()
+        self.questions.len() + self.told.len()
     }
 
     /// Whether none waits.
@@ -242,11 +256,12 @@ mod tests {
     #[test]
     fn what_is_told_holds_no_question_up() {
         let now = Instant::now();
-        let config = CallbackConfig::default();
+        let config = CallbackConfig { waiting: 100, ..CallbackConfig::default() };
         let mut outbox = Outbox::new();
         for owner in 0..100 {
             outbox.push(&config, owner, request(false)).unwrap();
         }
+        assert_eq!(outbox.push(&config, 100, request(false)), Err(OutboxFull));
         let told = std::iter::from_fn(|| outbox.poll(now)).count();
         assert_eq!(told, TOLD_AT_ONCE);
         outbox.push(&config, 1_000, request(true)).unwrap();
