@@ -649,7 +649,8 @@ impl Engine {
     }
 
     fn publish(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
-        if self.admits_publisher(now, id, message_stream, path) && !self.asks_to_publish(now, id, message_stream, path) {
+        if self.admits_publisher(now, id, message_stream, path) && !self.asks_to_publish(now, id, message_stream, path)
+        {
             self.start_publishing(now, id, message_stream, path);
         }
     }

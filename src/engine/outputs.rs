@@ -108,8 +108,7 @@ impl Outputs {
             Kind::Record(_) => &mut self.recorders,
         };
         let name_of = name.to_owned();
-        let output =
-            Output { name: name_of, kind, stream: None, wakes_at: None, folder, is_on_demand, client: None };
+        let output = Output { name: name_of, kind, stream: None, wakes_at: None, folder, is_on_demand, client: None };
         let id = OutputId(self.outputs.insert(output));
         by_name.insert(name.to_owned(), id);
         self.touched.push(id);

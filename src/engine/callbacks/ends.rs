@@ -65,14 +65,7 @@ impl Engine {
         self.tell_end(now, now, &started, bytes_in.saturating_sub(before_in), bytes_out.saturating_sub(before_out));
     }
 
-    pub(super) fn tell_end(
-        &mut self,
-        now: Instant,
-        ended: Instant,
-        started: &Started,
-        bytes_in: u64,
-        bytes_out: u64,
-    ) {
+    pub(super) fn tell_end(&mut self, now: Instant, ended: Instant, started: &Started, bytes_in: u64, bytes_out: u64) {
         let duration_ms = ended.saturating_duration_since(started.at).as_millis() as u64;
         let traffic = Traffic { duration_ms, bytes_in, bytes_out };
         let event = if started.is_publisher { Event::Unpublish(traffic) } else { Event::Stop(traffic) };

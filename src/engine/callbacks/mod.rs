@@ -33,8 +33,8 @@ pub(in crate::engine) use self::posts::Counts;
 use self::posts::Posts;
 pub use self::posts::{PostId, PostRequest};
 use self::questions::Questions;
-use self::viewers::Viewers;
 pub(in crate::engine) use self::viewers::Viewer;
+use self::viewers::Viewers;
 use super::{ConnectionId, Engine};
 
 /// What is known for callbacks. All of it is empty where none is set.

@@ -88,12 +88,7 @@ impl Posts {
         [under_way, self.outbox.poll_timeout()].into_iter().flatten().min()
     }
 
-    pub(super) fn push(
-        &mut self,
-        config: &CallbackConfig,
-        owner: Owner,
-        request: Request,
-    ) -> Result<u64, OutboxFull> {
+    pub(super) fn push(&mut self, config: &CallbackConfig, owner: Owner, request: Request) -> Result<u64, OutboxFull> {
         self.outbox.push(config, owner, request)
     }
 

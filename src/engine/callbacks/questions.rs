@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use log::{debug, warn};
 
+use super::ClientInfo;
 use super::client::Said;
 use super::posts::Owner;
 use super::viewers::View;
-use super::ClientInfo;
 use crate::access::{self, Action, REFUSAL};
 use crate::callback::{self, Event, RETRY_WAIT, Verdict};
 use crate::config::CallbackConfig;
@@ -203,14 +203,7 @@ impl Engine {
     }
 
     /// An answer, unless the one who was asked about is gone.
-    pub(super) fn answer_question(
-        &mut self,
-        now: Instant,
-        id: ConnectionId,
-        number: u64,
-        verdict: Verdict,
-        why: &str,
-    ) {
+    pub(super) fn answer_question(&mut self, now: Instant, id: ConnectionId, number: u64, verdict: Verdict, why: &str) {
         if self.callbacks.questions.number(id) != Some(number) {
             return;
         }
@@ -263,14 +256,7 @@ impl Engine {
         self.close(now, id, CloseReason::Refused(format!("on_connect: {why}")));
     }
 
-    fn refuse_after(
-        &mut self,
-        now: Instant,
-        id: ConnectionId,
-        message_stream: u32,
-        code: &str,
-        reason: CloseReason,
-    ) {
+    fn refuse_after(&mut self, now: Instant, id: ConnectionId, message_stream: u32, code: &str, reason: CloseReason) {
         self.reject(id, message_stream, code, REFUSAL);
         self.close(now, id, reason);
     }

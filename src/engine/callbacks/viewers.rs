@@ -210,14 +210,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn decide_view(
-        &mut self,
-        now: Instant,
-        id: ConnectionId,
-        view: View,
-        verdict: &Verdict,
-        why: &str,
-    ) {
+    pub(super) fn decide_view(&mut self, now: Instant, id: ConnectionId, view: View, verdict: &Verdict, why: &str) {
         let View { request, target, viewer, keys, others } = view;
         self.forget_asked(id, &keys);
         let Some(path) = target.path() else { return };
