@@ -111,6 +111,7 @@ impl Outgoing {
         }
         while let Some(rest) = self.bytes.get(self.sent..).filter(|rest| !rest.is_empty()) {
             match stream.write(rest) {
+                Ok(0) => break,
                 Ok(count) => self.sent += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -151,6 +152,8 @@ impl Posts {
     /// Has the addresses of a place looked up, unless that is under way.
     fn look_up(&mut self, id: PostId, place: Place, waker: &Arc<Waker>) -> Result<(), String> {
         if let Some(waiting) = self.waiting.get_mut(&place) {
+            // A slow answer must not make it grow by those that were given up.
+            waiting.retain(|other| self.keys.contains_key(other));
             waiting.push(id);
             return Ok(());
         }
