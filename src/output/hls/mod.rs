@@ -206,7 +206,8 @@ impl Hls {
         self.sessions.count(now, self.viewing_window())
     }
 
-    fn viewing_window(&self) -> Duration {
+    /// A player is counted for so long after a request.
+    pub fn viewing_window(&self) -> Duration {
         Duration::from_secs(4 * self.window.targets().segment_s).max(LEAST_VIEWING)
     }
 
