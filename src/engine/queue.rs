@@ -58,6 +58,8 @@ pub struct SendQueue {
 /// An empty queue keeps room for so many entries and gives the rest back: one frame a turn is the rule, audio and video
 /// in one turn are not rare.
 const KEPT_CAPACITY: usize = 2;
+/// A queue of which much was dropped gives room back that is larger than this.
+const SHRUNK_CAPACITY: usize = 16;
 
 impl SendQueue {
     /// Appends the first bytes of a message.
@@ -106,6 +108,11 @@ impl SendQueue {
     /// Bytes that are never dropped and not sent yet, as whole entries.
     pub fn kept_len(&self) -> usize {
         self.kept_bytes
+    }
+
+    /// Memory that the entries take, without the bytes that they share with others.
+    pub fn entry_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>()
     }
 
     /// Whether a message of this class waits in `lane`.
@@ -200,6 +207,9 @@ impl SendQueue {
         });
         self.bytes -= dropped_bytes;
         self.urgent = 0;
+        if self.entries.capacity() > SHRUNK_CAPACITY {
+            self.entries.shrink_to(KEPT_CAPACITY);
+        }
         dropped
     }
 }

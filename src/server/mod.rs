@@ -154,6 +154,7 @@ impl Server {
         }
         let mut engine = Engine::new(Instant::now(), config.engine, random_seed());
         engine.set_wall_clock(Instant::now(), unix_ms());
+        engine.set_program_bytes(sys::resident_memory().unwrap_or_default());
         if let Some(listener) = listeners.iter().find(|listener| listener.protocol() == Protocol::Rtmp) {
             engine.set_rtmp_port(listener.address().port());
         }
