@@ -120,6 +120,8 @@ fn exact(bytes: Bytes) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+
     use super::*;
 
     #[test]

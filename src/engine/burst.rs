@@ -111,8 +111,7 @@ impl LatestBurst {
         message_stream: u32,
     ) -> Arc<WireBurst> {
         let ledger = &self.ledger;
-        let encode =
-            || Arc::new(WireBurst::encode(&hub.burst(stream, mode), mode, chunk_size, message_stream, ledger));
+        let encode = || Arc::new(WireBurst::encode(&hub.burst(stream, mode), mode, chunk_size, message_stream, ledger));
         if message_stream != USUAL_MESSAGE_STREAM {
             return encode();
         }

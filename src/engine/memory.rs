@@ -49,6 +49,8 @@ const LEAST_RECORDING_BYTES: u64 = 64 * 1024;
 const LEAST_CLOSED_BYTES: usize = 4 * 1024;
 /// What a connection costs beside its own size: the heads of its allocations, its socket, its deadline.
 const CONNECTION_BYTES: usize = 256;
+/// More than this share of the limit that the allocator keeps is worth the time to give it back.
+const KEPT_SHARE: u64 = 8;
 /// What a stream costs beside its cache.
 const STREAM_BYTES: usize = 3 * 1024;
 /// HLS of one stream may take this share of the limit: nobody else needs to notice one that is too much.
@@ -151,6 +153,13 @@ impl Engine {
     /// The program takes so many bytes before anybody comes. They count toward `memory_limit`.
     pub fn set_program_bytes(&mut self, bytes: u64) {
         self.memory.program = usize::try_from(bytes).unwrap_or(usize::MAX / 2);
+    }
+
+    /// Whether a program that takes `program_bytes` is above the limit for what the allocator keeps and nobody uses.
+    pub fn is_memory_kept(&self, program_bytes: u64) -> bool {
+        let limit = self.config.memory_limit as u64;
+        let used = self.memory_used() as u64;
+        limit > 0 && program_bytes > limit && program_bytes.saturating_sub(used) > limit / KEPT_SHARE
     }
 
     /// What memory is used for, and how much. All together is [`Engine::memory_used`].
@@ -322,8 +331,7 @@ impl Engine {
         let open = self.connections.iter().filter(|(_, connection)| connection.closing.is_none());
         let mut greedy: Vec<(bool, Reverse<usize>, ConnectionId)> = open
             .map(|(key, connection)| {
-                let published =
-                    connection.attachments.iter().filter(|attachment| attachment.role == Role::Publisher);
+                let published = connection.attachments.iter().filter(|attachment| attachment.role == Role::Publisher);
                 let cached: usize = published.map(|attachment| self.hub.stream_bytes(attachment.stream)).sum();
                 let bytes = connection.counted.total() + connection.waiting_bytes(now_ms) + cached;
                 (connection.is_publisher(), Reverse(bytes), ConnectionId(key))

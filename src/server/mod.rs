@@ -229,6 +229,9 @@ impl Server {
             self.memory_at = now + MEMORY_INTERVAL;
             if let Some(bytes) = sys::resident_memory() {
                 self.engine.set_memory_bytes(bytes);
+                if self.engine.is_memory_kept(bytes) {
+                    sys::trim_memory();
+                }
             }
         }
     }

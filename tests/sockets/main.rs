@@ -17,6 +17,7 @@
 mod crowds;
 mod descriptors;
 mod hostile;
+mod memory;
 mod peer;
 #[path = "../interop/program.rs"]
 mod program;
