@@ -126,6 +126,11 @@ impl LatestBurst {
         burst
     }
 
+    /// Streams have ended.
+    pub(super) fn clear(&mut self) {
+        self.latest = None;
+    }
+
     /// `stream` has changed.
     pub(super) fn forget(&mut self, stream: StreamId) {
         if self.latest.as_ref().is_some_and(|latest| latest.stream == stream) {

@@ -277,6 +277,7 @@ impl Engine {
         let (hub, mut sink) = self.hub_and_sink(now);
         hub.handle_timeout(now, &mut sink);
         if streams_end {
+            self.latest_burst.clear();
             self.stats.retain_streams(|name| self.hub.find(name).is_some());
         }
         self.outputs.handle_timeout(now);
@@ -639,6 +640,7 @@ impl Engine {
         let (hub, mut sink) = self.hub_and_sink(now);
         sink.begin_frame(stream);
         hub.frame(now, stream, publisher, frame, &mut sink);
+        sink.live.end_frame();
         let dropped = sink.dropped;
         if dropped > 0 {
             self.stats.dropped(stream, dropped);

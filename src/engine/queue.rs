@@ -325,6 +325,19 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_of_which_much_was_dropped_gives_memory_back_too() {
+        let mut queue = SendQueue::default();
+        for _ in 0..1000 {
+            queue.push(0, Class::Media, 1, Bytes::from_static(b"ab"));
+        }
+        assert!(queue.entry_bytes() >= 1000 * size_of::<Entry>());
+        queue.advance(0, 1);
+        assert_eq!(queue.drop_waiting(None), 999);
+        assert!(queue.entry_bytes() <= SHRUNK_CAPACITY * size_of::<Entry>());
+        assert_eq!(all(&queue), b"b");
+    }
+
+    #[test]
     fn messages_that_waited_are_told_from_those_that_did_not() {
         let mut queue = SendQueue::default();
         for (queued_ms, class) in [(1, Class::Kept), (1, Class::Join), (1, Class::Media), (5, Class::Media)] {

@@ -75,6 +75,11 @@ impl LiveForms {
         self.mp4 = None;
     }
 
+    /// Everybody has the frame: nothing of it is kept here.
+    pub fn end_frame(&mut self) {
+        self.begin_frame();
+    }
+
     /// `frame` of `stream` in one form, made at the first call after [`LiveForms::begin_frame`]. `None`: this form has
     /// nothing to say of it.
     pub fn unit(&mut self, stream: StreamId, form: Form, frame: &Frame) -> Option<Bytes> {
