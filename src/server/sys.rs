@@ -133,6 +133,16 @@ pub(super) fn resident_memory() -> Option<u64> {
     Some(pages * u64::try_from(page_bytes).ok()?)
 }
 
+/// Gives memory back to the system that the allocator keeps in case it is needed again. Takes some milliseconds where
+/// that is much.
+pub(super) fn trim_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the call takes a number; it touches only memory that nobody uses.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Takes over `count` descriptors from `first` on that the one who started this process left open for it; `None` in
 /// place of one that is not open. They are closed in programs that this one starts. Only the first call gets any.
 pub(super) fn take_inherited(first: RawFd, count: RawFd) -> Option<Vec<Option<OwnedFd>>> {

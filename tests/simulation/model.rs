@@ -297,11 +297,7 @@ impl Model {
         }
         let granted = publisher.sender.client.has_heard("NetStream.Publish.Start");
         publisher.sender.client.take_heard();
-        assert_eq!(
-            granted, may_publish,
-            "publisher {index} of stream {} {publisher:?} {:?} {:?} {:?}",
-            publisher.stream, self.streams[publisher.stream], self.config.app, self.world.now
-        );
+        assert_eq!(granted, may_publish, "publisher {index} of stream {}", publisher.stream);
         if !granted {
             publisher.stage = Stage::Gone;
             return;
@@ -505,6 +501,7 @@ impl Model {
     // ---- all
 
     fn send_some(&mut self) {
+        self.forget_closed_publishers();
         for index in 0..self.publishers.len() {
             let publisher = &self.publishers[index];
             if !publisher.is_dead && publisher.sender.has_more() && !self.rng.one_in(4) {

@@ -38,6 +38,12 @@ pub(super) struct Connecting {
 }
 
 impl ConnectNames {
+    /// Memory behind it, in bytes: a client may send long ones.
+    pub(super) fn held_bytes(&self) -> usize {
+        let len = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
+        size_of::<ConnectNames>() + self.app.len() + len(&self.tc_url) + len(&self.spare_name)
+    }
+
     /// The canonical name of what `publish` or `play` calls `name`.
     pub(super) fn resolve(&self, name: &str) -> Result<StreamPath, PathError> {
         let spare_name = self.spare_name.as_deref().unwrap_or("");
