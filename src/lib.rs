@@ -18,17 +18,30 @@
 //!
 //! A room may use only rooms above it in this list, and [`config`], which holds every default and limit.
 
+#[forbid(unsafe_code)]
 pub mod access;
+#[forbid(unsafe_code)]
 pub mod callback;
+#[forbid(unsafe_code)]
 pub mod cli;
+#[forbid(unsafe_code)]
 pub mod config;
+#[forbid(unsafe_code)]
 pub mod container;
+#[forbid(unsafe_code)]
 pub mod engine;
+#[forbid(unsafe_code)]
 pub mod http;
+#[forbid(unsafe_code)]
 pub mod hub;
+#[forbid(unsafe_code)]
 pub mod ledger;
+#[forbid(unsafe_code)]
 pub mod media;
+#[forbid(unsafe_code)]
 pub mod output;
+#[forbid(unsafe_code)]
 pub mod rtmp;
 pub mod server;
+#[forbid(unsafe_code)]
 pub mod wire;

@@ -2,6 +2,8 @@
 //!
 //! Owns: reading the configuration file, where the log goes, and exit codes. Does not know what a flag or key means.
 
+#![forbid(unsafe_code)]
+
 use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -1,6 +1,6 @@
 //! What arrives over HTTP, down to the marks in it: FLV, MPEG-TS, fragmented MP4, WebSocket around them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rtmpd::container::flv::file::FlvDemuxer;
 use rtmpd::container::mpegts::PACKET_LEN;
@@ -78,8 +78,10 @@ pub struct Ts {
     packet: Vec<u8>,
     counters: BTreeMap<u16, u8>,
     streams: BTreeMap<u16, Vec<u8>>,
-    /// Packets are missing: one who is too slow loses some.
+    /// Packets are missing: one who is too slow loses some. The first gap of each stream does not count: whoever joins
+    /// is sent the tables at once, and what comes first of the stream later, when others are ahead.
     pub gaps: usize,
+    gapped: BTreeSet<u16>,
 }
 
 impl Ts {
@@ -111,7 +113,8 @@ impl Ts {
         if packet[3] & 0x10 != 0 {
             let counter = packet[3] & 0x0F;
             let before = self.counters.insert(pid, counter);
-            self.gaps += usize::from(before.is_some_and(|before| (before + 1) % 16 != counter));
+            let is_gap = before.is_some_and(|before| (before + 1) % 16 != counter);
+            self.gaps += usize::from(is_gap && !self.gapped.insert(pid));
             self.streams.entry(pid).or_default().extend_from_slice(payload);
         }
         Ok(pid)

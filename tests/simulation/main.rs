@@ -1,6 +1,7 @@
 //! The whole server on a virtual clock, driven by a seed: publishers and players that come, go, drop, stall, pause,
 //! take streams over, and send in pieces of any size; those who watch over HTTP in every form; strangers who stop at
-//! any byte; operators who reload, ask and send away; a disk that is slow or fails. After every step a model says what
+//! any byte; operators who reload, ask and send away; a disk that is slow or fails, a program that does not answer, too
+//! little memory. After every step a model says what
 //! must be so.
 //!
 //! `RTMPD_SIM_SEEDS=N` runs more seeds than usual, `RTMPD_SIM_FIRST=F` begins with another one, `RTMPD_SIM_SEED=X`
@@ -29,6 +30,7 @@ mod hls;
 mod long_runs;
 mod model;
 mod operators;
+mod programs;
 mod recordings;
 mod rng;
 mod strangers;

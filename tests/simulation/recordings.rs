@@ -102,11 +102,6 @@ impl Model {
 
     fn look_at_coded(&mut self, found: Vec<Found>) -> Result<usize, String> {
         let Some(first) = first_of(found.iter().map(|found| found.mark)) else { return Ok(0) };
-        if std::env::var("DBG").is_ok() {
-            for f in &found {
-                println!("{:?}", f.mark);
-            }
-        }
         let mut view = Checker::of_recording(first);
         let mut last = None;
         for Found { mark, .. } in found {

@@ -301,6 +301,7 @@ impl World {
                 Effect::ReadOn(id) => {
                     let link = self.by_id.get(&id).and_then(|link_id| self.links.get_mut(link_id));
                     if let Some(held) = link.and_then(|link| link.held.take()).filter(|held| !held.is_empty()) {
+                        self.bytes_in += held.len() as u64;
                         self.engine.handle_input(self.now, id, &held);
                     }
                 }

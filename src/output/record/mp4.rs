@@ -27,6 +27,8 @@ pub(super) struct Mp4Form {
     /// Timestamp of the first frame that no fragment has.
     pending_since_ms: Option<u64>,
     pending_bytes: usize,
+    has_pending_audio: bool,
+    has_pending_video: bool,
 }
 
 impl Mp4Form {
@@ -34,7 +36,16 @@ impl Mp4Form {
     pub(super) fn begin(headers: &Headers) -> Self {
         let mut muxer = Muxer::new();
         headers.frames().for_each(|header| muxer.push(header));
-        Mp4Form { muxer, has_begun: false, no_audio: false, no_video: false, pending_since_ms: None, pending_bytes: 0 }
+        Mp4Form {
+            muxer,
+            has_begun: false,
+            no_audio: false,
+            no_video: false,
+            pending_since_ms: None,
+            pending_bytes: 0,
+            has_pending_audio: false,
+            has_pending_video: false,
+        }
     }
 
     /// Whether some of the stream can only go on in another file.
@@ -60,6 +71,8 @@ impl Mp4Form {
         self.pending_bytes = self.pending_bytes.saturating_add(frame.payload.len());
         if frame.is_coded() && self.muxer.has_samples() {
             self.pending_since_ms.get_or_insert(now_ms);
+            self.has_pending_audio |= frame.kind == FrameKind::Audio;
+            self.has_pending_video |= frame.kind == FrameKind::Video;
         }
     }
 
@@ -69,7 +82,12 @@ impl Mp4Form {
     }
 
     fn is_blocked(&mut self, frame: &Frame) -> bool {
-        let is_change = self.has_begun && self.muxer.changes_tracks(frame);
+        let has_pending = match frame.kind {
+            FrameKind::Video => self.has_pending_video,
+            _ => self.has_pending_audio,
+        };
+        // What is pending was made for the track as it is, and would be lost with it.
+        let is_change = (self.has_begun || has_pending) && self.muxer.changes_tracks(frame);
         match frame.kind {
             FrameKind::Audio => {
                 self.no_audio |= is_change;
@@ -86,6 +104,8 @@ impl Mp4Form {
     fn cut(&mut self, next_ms: Option<u64>, out: &mut BytesMut) {
         self.pending_since_ms = None;
         self.pending_bytes = 0;
+        self.has_pending_audio = false;
+        self.has_pending_video = false;
         let Some(fragment) = self.muxer.cut(next_ms) else { return };
         if !self.has_begun {
             let Some(init) = self.muxer.init_segment() else { return };

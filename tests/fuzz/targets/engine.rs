@@ -6,7 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use rtmpd::config::{CacheLimits, EngineConfig, HubLimits, QueueLimits, SessionLimits};
+use rtmpd::config::{
+    CacheLimits, EngineConfig, HlsConfig, HlsFormat, HlsMode, HubLimits, QueueLimits, RecordConfig, RecordFormat,
+    SessionLimits,
+};
 use rtmpd::container::flv::file::FlvDemuxer;
 use rtmpd::container::mpegts::PACKET_LEN;
 use rtmpd::engine::Protocol;
@@ -15,6 +18,7 @@ use rtmpd::rtmp::message::type_id;
 
 use super::script::Script;
 use crate::support::client::{Client, Heard};
+use crate::support::disk::Disk;
 use crate::support::media::Body;
 use crate::support::world::{LinkId, World};
 
@@ -35,7 +39,7 @@ const AVC_RECORD: &[u8] =
     b"\x01\x64\0\x1F\xFF\xE1\0\x0F\x67\x64\0\x1F\xAC\xD9\x40\x50\x05\xBB\x01\x10\0\0\x03\x01\0\x04\
     \x68\xEB\xE3\xCB";
 const AAC_CONFIG: &[u8] = b"\x11\x90";
-const REQUESTS: [&[u8]; 12] = [
+const REQUESTS: [&[u8]; 20] = [
     b"GET /live/a.flv HTTP/1.1\r\nHost: h\r\n\r\n",
     b"GET /live/a.ts HTTP/1.1\r\nHost: h\r\n\r\n",
     b"GET /live/a.mp4?join=gop HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -50,6 +54,14 @@ const REQUESTS: [&[u8]; 12] = [
     b"GET /live/a.m3u8 HTTP/1.1\r\nHost: h\r\n\r\n",
     b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
     b"POST /live/a.flv HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab",
+    b"GET /live/a/media.m3u8?_HLS_msn=1&_HLS_part=0 HTTP/1.1\r\nHost: h\r\n\r\n",
+    b"GET /live/b.m3u8?wait=9 HTTP/1.1\r\nHost: h\r\n\r\nGET /live/b/media.m3u8 HTTP/1.1\r\nHost: h\r\n\r\n",
+    b"GET /api/v1/clients HTTP/1.1\r\nHost: localhost\r\n\r\nGET /api/v1/streams HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /metrics HTTP/1.1\r\nHost: [::1]\r\n\r\nGET /api/v1/sessions HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"DELETE /api/v1/clients/0-1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"PUT /api/v1/streams/live/a/recording HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+    b"DELETE /api/v1/streams/live/a/recording HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
 ];
 
 fn config(flags: u8) -> EngineConfig {
@@ -78,6 +90,20 @@ fn config(flags: u8) -> EngineConfig {
             },
             ..HubLimits::default()
         },
+        hls: HlsConfig {
+            mode: if flags & 8 == 0 { HlsMode::OnDemand } else { HlsMode::Always },
+            format: if flags & 16 == 0 { HlsFormat::Fmp4 } else { HlsFormat::Ts },
+            directory: if flags & 32 == 0 { String::new() } else { "hls".to_owned() },
+            ..HlsConfig::default()
+        },
+        record: RecordConfig {
+            auto: flags & 64 != 0,
+            formats: vec![RecordFormat::Flv, RecordFormat::Ts, RecordFormat::Mp4, RecordFormat::Es],
+            split_ms: 1_000,
+            queue_bytes: 256 * 1024,
+            ..RecordConfig::default()
+        },
+        memory_limit: if flags & 128 == 0 { 1 << 30 } else { 512 * 1024 },
         ..EngineConfig::default()
     }
 }
@@ -94,6 +120,8 @@ struct Viewer {
 /// The world, its peers, and what has to be remembered to judge them.
 struct Stage {
     world: World,
+    disk: Disk,
+    flags: u8,
     peers: Vec<Client>,
     viewers: Vec<Viewer>,
     /// Each peer's publishing clock.
@@ -107,10 +135,13 @@ struct Stage {
 /// First byte: chunk size. Then steps: what to do, which peer does it, and what it needs to know.
 pub fn engine(data: &[u8]) {
     let mut script = Script::new(data);
-    let config = config(script.u8());
+    let flags = script.u8();
+    let config = config(flags);
     let most_waiting = config.queue.bytes + config.queue.hard_bytes + SLACK_BYTES;
     let mut stage = Stage {
         world: World::new(config),
+        disk: Disk::default(),
+        flags,
         peers: Vec::new(),
         viewers: Vec::new(),
         clocks: Vec::new(),
@@ -118,6 +149,7 @@ pub fn engine(data: &[u8]) {
         filler_left: FILLER_BYTES,
         most_waiting,
     };
+    stage.world.disk = Some(Vec::new());
     stage.accept();
     while !script.is_empty() {
         stage.step(&mut script);
@@ -142,6 +174,9 @@ impl Stage {
         if step & 0x80 != 0 && matches!(step % 16, 0 | 1 | 9 | 12 | 13 | 14) {
             self.viewer_step(step, peer, script);
             return;
+        }
+        if step & 0x80 != 0 && step % 16 == 15 {
+            return self.operate(script.u8());
         }
         match step % 16 {
             0 => self.accept(),
@@ -183,6 +218,23 @@ impl Stage {
             _ => self.world.write_limit = 1 + usize::from(script.u16()),
         }
         self.send(peer, step);
+    }
+
+    /// The disk answers, or another configuration holds from now on.
+    fn operate(&mut self, what: u8) {
+        match what {
+            0..64 => self.disk.work(&mut self.world, usize::from(what), || false),
+            64..128 => self.disk.work(&mut self.world, 1 + usize::from(what & 3), || true),
+            128..250 => {
+                // Chunks keep their size.
+                let _ = self.world.engine.reload(config(self.flags & 7 | what << 3));
+                self.world.turn();
+            }
+            _ => {
+                self.world.engine.drain();
+                self.world.turn();
+            }
+        }
     }
 
     fn viewer_step(&mut self, step: u8, number: usize, script: &mut Script<'_>) {
@@ -337,14 +389,18 @@ impl Stage {
         for link in self.world.open_links() {
             self.world.hang_up(link);
         }
-        assert!(self.world.engine.is_empty());
+        self.disk.settle(&mut self.world);
         self.world.wait(GRACE_MS);
+        self.disk.settle(&mut self.world);
+        assert!(self.world.engine.is_empty());
+        self.disk.assert_nothing_open();
         // HLS that was asked for stays until nobody has asked for it for a while.
         self.world.wait(EngineConfig::default().hls.idle_timeout_ms);
         assert_eq!(self.world.engine.hub().stream_count(), 0, "streams that nobody publishes or plays");
-        assert_eq!(self.world.engine.memory_used(), 0, "bytes that nobody holds");
         // Those who have gone left their deadlines behind, which come up once.
         self.world.wait(LONGEST_DEADLINE_MS);
         assert_eq!(self.world.engine.poll_timeout(), None, "deadlines of nobody");
+        self.disk.settle(&mut self.world);
+        assert_eq!(self.world.engine.memory_used(), 0, "bytes that nobody holds");
     }
 }

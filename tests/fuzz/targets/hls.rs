@@ -221,9 +221,7 @@ impl Stage {
         let is_of_step = |problem: &String| problem.ends_with("is too short") || problem.ends_with("is too long");
         // Bytes have a limit that comes before any other.
         let is_of_bytes = |problem: &String| problem.starts_with("removal left less than");
-        problems.retain(|problem| {
-            !is_of_step(problem) && !is_of_bytes(problem) && !problem.starts_with("#EXTM3U")
-        });
+        problems.retain(|problem| !is_of_step(problem) && !is_of_bytes(problem) && !problem.starts_with("#EXTM3U"));
         assert!(problems.is_empty(), "{problems:?}\n{text}");
     }
 

@@ -127,6 +127,20 @@ fn a_track_that_comes_later_begins_a_new_mp4() {
 }
 
 #[test]
+fn a_header_that_changes_before_the_first_fragment_costs_no_picture_of_an_mp4() {
+    let other = AVC.strip_suffix(b"\xcb\xfd\xf8\xf8\0").map(|front| [front, b"\xca\xfd\xf8\xf8\0"].concat()).unwrap();
+    let mut world = World::new(in_formats(&[RecordFormat::Mp4]));
+    for (at, payload) in [(0, AVC), (0, KEY), (40, DELTA), (60, &other), (80, DELTA), (120, KEY), (160, DELTA)] {
+        world.frame(&media(FrameKind::Video, at, payload));
+    }
+    world.end();
+    let files: Vec<_> = world.disk.files.values().collect();
+    assert_eq!(files.len(), 2);
+    let keys = |file: &[u8]| file.windows(4).filter(|window| *window == &KEY[9..]).count();
+    assert!(files.iter().all(|file| keys(file) == 1), "each begins with its key frame");
+}
+
+#[test]
 fn a_ts_is_whole_packets_at_any_time() {
     let mut world = World::new(RecordConfig { flush_ms: 0, ..in_formats(&[RecordFormat::Ts]) });
     world.frames(&avc_clip(0, 2));
