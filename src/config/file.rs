@@ -324,7 +324,9 @@ fn line_at(text: &str, offset: usize) -> usize {
 }
 
 fn one_line(message: &str) -> String {
-    message.lines().map(str::trim).collect::<Vec<_>>().join(", ")
+    let line = message.lines().map(str::trim).collect::<Vec<_>>().join(", ");
+    // What was typed may be in it, with characters that do something to a terminal.
+    line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn quoted(written: &str) -> String {

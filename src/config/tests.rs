@@ -336,3 +336,9 @@ fn a_printed_configuration_shows_no_secret_and_is_not_taken_for_one() {
     assert!(printed.contains("sha256:ba7816bf") && !printed.contains("\"abc\""), "{printed}");
     assert!(problem(&printed).contains("*** stands for a secret that was not printed"));
 }
+
+#[test]
+fn what_a_terminal_would_obey_is_not_repeated() {
+    let error = parse("[default]\njoin = \"ed\u{9a}\"\n").unwrap_err();
+    assert!(error.problem.starts_with("default.join: unknown variant `ed\u{fffd}`"), "{error}");
+}

@@ -89,6 +89,14 @@ impl FanOut<'_> {
             }
         }
         connection.note_push(self.now);
+        let (init, head) = self.live.init(stream, viewing.form);
+        if init != viewing.init {
+            // It must not be dropped with pictures: all that follow need it.
+            viewing.push(&mut connection.queue, self.now_ms, Class::Kept, head);
+            if let Some(viewing) = connection.http().and_then(|peer| peer.viewing.as_mut()) {
+                viewing.init = init;
+            }
+        }
         viewing.push(&mut connection.queue, self.now_ms, class, unit);
         connection.count_queue(self.memory);
         self.dirty.mark(id, connection);

@@ -45,6 +45,8 @@ pub(super) struct HttpPeer {
 pub(super) struct Viewing {
     pub(super) form: Form,
     is_websocket: bool,
+    /// Number of the init segment that it has.
+    pub(super) init: u32,
 }
 
 /// A request that waits for its stream.
@@ -356,7 +358,7 @@ impl Engine {
             return self.respond(now, id, Response::text(503, "too many streams").with_cors());
         };
         let mode = join_mode(path, self.config.app(&path.app).join);
-        let viewing = Viewing { form, is_websocket: request.is_websocket };
+        let viewing = Viewing { form, is_websocket: request.is_websocket, init: 0 };
         let attachment = Attachment { message_stream: HTTP_LANE, stream, role: Role::Subscriber { mode } };
         if let Some(connection) = self.connections.get(id.0) {
             info!("{}: watches {name} over HTTP", connection.peer);
@@ -366,12 +368,20 @@ impl Engine {
     }
 
     fn join_http(&mut self, now: Instant, id: ConnectionId, attachment: Attachment, mode: JoinMode, viewing: Viewing) {
-        let burst = match viewing.form {
+        let mut burst = match viewing.form {
             Form::Mp4 => self.hub.burst_without_probe(attachment.stream, mode),
             Form::Flv | Form::Ts => self.hub.burst(attachment.stream, mode),
         };
+        // Where the past would not fit, the player begins with the next key frame.
+        let payload_bytes: usize = burst.frames.iter().map(|frame| frame.payload.len()).sum();
+        if payload_bytes > self.config.queue.bytes {
+            burst = self.hub.burst(attachment.stream, JoinMode::Key);
+        }
         let bytes = self.live.join(attachment.stream, viewing.form, &burst.frames);
         let mime = self.live.mime_type(attachment.stream, viewing.form);
+        // What one who joins is sent begins with it.
+        let (init, _) = self.live.init(attachment.stream, viewing.form);
+        let viewing = Viewing { init, ..viewing };
         let now_ms = self.now_ms(now);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         connection.attach(attachment);

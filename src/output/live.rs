@@ -106,6 +106,15 @@ impl LiveForms {
         self.ledger.hold(Purpose::Sending, muxer.joined(frames))
     }
 
+    /// What has to stand before the newest unit, and its number; 0: nothing has, or nobody knows it yet. One whose
+    /// number is another one has to be sent this first.
+    pub fn init(&self, stream: StreamId, form: Form) -> (u32, Bytes) {
+        match self.muxers.get(&(stream, form)).map(|muxer| &muxer.kind) {
+            Some(MuxerKind::Mp4(live)) => (live.inits, live.init.clone().unwrap_or_default()),
+            _ => (0, Bytes::new()),
+        }
+    }
+
     /// One less watches.
     pub fn leave(&mut self, stream: StreamId, form: Form) {
         if let Some(muxer) = self.muxers.get_mut(&(stream, form)) {
@@ -142,7 +151,7 @@ impl Muxer {
                 let mut live = Box::new(LiveMp4::default());
                 learn(frames, |frame| live.muxer.push(frame));
                 live.muxer.cut(None);
-                live.knows_nothing = live.muxer.init_segment().is_none();
+                live.begin();
                 MuxerKind::Mp4(live)
             }
         };
@@ -192,11 +201,11 @@ fn learn(frames: &[Frame], mut push: impl FnMut(&Frame)) {
 #[derive(Debug, Default)]
 struct LiveMp4 {
     muxer: fmp4::Muxer,
-    /// The tracks are others than those that viewers know: the next fragment that begins with a key frame has an init
-    /// segment before it.
+    /// What fragments need before them, and how many there were; those who are slow may not have it yet.
+    init: Option<Bytes>,
+    inits: u32,
+    /// The tracks are others than it says: a new one comes with the next fragment that begins with a key frame.
     init_is_due: bool,
-    /// No track was known yet when viewers came: not even sound makes sense to them before an init segment.
-    knows_nothing: bool,
 }
 
 impl LiveMp4 {
@@ -204,17 +213,17 @@ impl LiveMp4 {
         self.init_is_due |= self.muxer.changes_tracks(frame);
         self.muxer.push(frame);
         let Some(fragment) = self.muxer.cut(None) else { return Bytes::new() };
-        let is_place = fragment.starts_with_key && self.init_is_due;
-        if !is_place && !self.knows_nothing {
-            return fragment.bytes;
+        // The first one may begin with sound: there is nothing before it that could be played on.
+        if self.init.is_none() || self.init_is_due && fragment.starts_with_key {
+            self.begin();
         }
-        let Some(init) = self.muxer.init_segment() else { return fragment.bytes };
+        fragment.bytes
+    }
+
+    fn begin(&mut self) {
+        self.init = self.muxer.init_segment();
+        self.inits += u32::from(self.init.is_some());
         self.init_is_due = false;
-        self.knows_nothing = false;
-        let mut out = BytesMut::with_capacity(init.len() + fragment.bytes.len());
-        out.extend_from_slice(&init);
-        out.extend_from_slice(&fragment.bytes);
-        out.freeze()
     }
 }
 

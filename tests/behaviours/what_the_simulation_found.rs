@@ -1,6 +1,6 @@
-//! Faults that seeds of the simulation found, each in the fewest steps.
+//! Faults that the simulation and the fuzzers found, each in the fewest steps.
 
-use rtmpd::config::{EngineConfig, HlsConfig, HlsMode, RecordConfig};
+use rtmpd::config::{EngineConfig, HlsConfig, HlsMode, QueueLimits, RecordConfig};
 use rtmpd::container::flv::file::FlvDemuxer;
 use rtmpd::engine::Protocol;
 
@@ -171,4 +171,47 @@ fn a_disk_that_fails_for_a_while_costs_one_recording() {
     assert!(disk.failures > 0);
     assert!(disk.closed[1].bytes.len() < disk.closed[0].bytes.len());
     assert_eq!(disk.closed[0].bytes.len(), disk.closed[2].bytes.len());
+}
+
+#[test]
+fn a_viewer_over_http_for_whom_the_past_is_too_much_begins_with_the_next_key_frame() {
+    let queue = QueueLimits { bytes: 50_000, hard_bytes: 50_000, ..QueueLimits::default() };
+    let mut world = World::new(EngineConfig { queue, ..EngineConfig::default() });
+    let mut publisher = Client::publishing(&mut world, "a");
+    publisher.frame(&mut world, 0, VideoHeader, AVC_RECORD);
+    publisher.big_frame(&mut world, 0, Key, PICTURE, 40_000);
+    publisher.big_frame(&mut world, 40, Delta, PICTURE, 20_000);
+    let viewer = world.try_accept_as(Protocol::Http).unwrap();
+    world.set_window(viewer, 1);
+    world.send(viewer, b"GET /live/a.flv HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(world.queued_bytes(viewer) < 2_000, "{} bytes wait", world.queued_bytes(viewer));
+    world.set_window(viewer, usize::MAX);
+    world.read(viewer, usize::MAX);
+    publisher.big_frame(&mut world, 80, Delta, PICTURE, 100);
+    assert_eq!(world.read(viewer, usize::MAX), b"");
+    publisher.frame(&mut world, 120, Key, PICTURE);
+    assert!(!world.read(viewer, usize::MAX).is_empty());
+}
+
+#[test]
+fn a_slow_viewer_of_mp4_gets_the_next_publishers_init_segment_also_where_its_pictures_were_dropped() {
+    let queue = QueueLimits { bytes: 1_000, ..QueueLimits::default() };
+    let mut world = World::new(EngineConfig { queue, ..EngineConfig::default() });
+    let mut publisher = Client::publishing(&mut world, "a");
+    publisher.frame(&mut world, 0, VideoHeader, AVC_RECORD);
+    publisher.frame(&mut world, 0, Key, PICTURE);
+    let viewer = view(&mut world, "/live/a.mp4", "");
+    world.read(viewer, usize::MAX);
+    world.set_window(viewer, 1);
+    publisher.big_frame(&mut world, 40, Delta, PICTURE, 900);
+    // Another picture, with another header; there is no room for it.
+    let other = AVC_RECORD.strip_suffix(b"\x80").map(|front| [front, b"\x90"].concat()).unwrap();
+    publisher.frame(&mut world, 80, VideoHeader, &other);
+    publisher.big_frame(&mut world, 80, Key, PICTURE, 2_000);
+    assert!(world.dropped_messages(viewer) > 0);
+    world.set_window(viewer, usize::MAX);
+    world.read(viewer, usize::MAX);
+    publisher.frame(&mut world, 120, Key, PICTURE);
+    let read = world.read(viewer, usize::MAX);
+    assert_eq!(read.get(4..8), Some(&b"ftyp"[..]), "{}", read.escape_ascii());
 }

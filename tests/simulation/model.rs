@@ -1,9 +1,10 @@
 //! The simulation itself: what happens next, and what must be so after it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use rtmpd::config::{
     AppConfig, CacheLimits, EngineConfig, HlsConfig, HlsFormat, HlsMode, HubLimits, QueueLimits, RecordConfig,
     RecordFormat, Takeover,
@@ -88,8 +89,8 @@ pub struct Model {
     /// The most that may wait for one peer, over all configurations so far.
     queue_bytes: usize,
     pub counters: BTreeMap<String, f64>,
-    /// The last post that was answered as a question.
-    pub asked_last: u64,
+    /// Questions that get no answer.
+    pub unanswered: BTreeSet<Bytes>,
     /// There is so little memory that players skip, and newcomers may be refused.
     pub is_short_of_memory: bool,
     pub is_draining: bool,
@@ -130,7 +131,7 @@ impl Model {
             queue_bytes: config.queue.bytes.max(60_000),
             config,
             counters: BTreeMap::new(),
-            asked_last: 0,
+            unanswered: BTreeSet::new(),
             is_short_of_memory,
             is_draining: false,
             frames_seen: 0,

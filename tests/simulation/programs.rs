@@ -39,15 +39,18 @@ fn is_of(post: &PostRequest, event: &str) -> bool {
 impl Model {
     /// A publisher asks, and so does the server, where it has to. `true`: it was answered with yes, or not asked.
     pub fn program_decides(&mut self) -> Answered {
-        let asked = self.world.posts.iter().rfind(|post| is_of(post, "publish")).cloned();
-        let Some(post) = asked.filter(|post| self.asked_last < post.id.0) else { return Answered::NotAsked };
-        self.asked_last = post.id.0;
+        // Those that had no answer are asked again, in the same words.
+        let is_new = |post: &&PostRequest| is_of(post, "publish") && !self.unanswered.contains(&post.bytes);
+        let Some(post) = self.world.posts.iter().find(is_new).cloned() else { return Answered::NotAsked };
         match self.rng.below(8) {
             0 => {
                 self.world.answer(post.id, b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n");
                 Answered::No
             }
-            1 => Answered::Never,
+            1 => {
+                self.unanswered.insert(post.bytes);
+                Answered::Never
+            }
             _ => {
                 self.world.answer(post.id, b"HTTP/1.1 200 OK\r\nContent-");
                 self.world.answer(post.id, b"Length: 2\r\n\r\nok");
