@@ -15,7 +15,7 @@ use super::callbacks::ClientInfo;
 use crate::hub::{StreamId, SubscriberId};
 use crate::ledger::{Ledger, Purpose};
 use crate::media::Frame;
-use crate::output::disk::{Command, FileId, Outcome, safe_name};
+use crate::output::disk::{Command, Done, FileId, Outcome, safe_name};
 use crate::output::hls::{Answer, FileChange, FileEffect, Hls};
 use crate::output::record::{RecordEvent, Recorder};
 
@@ -298,7 +298,10 @@ impl Outputs {
     pub(super) fn handle_outcome(&mut self, outcome: &Outcome) {
         let id = OutputId(outcome.file.owner() as usize);
         let Some(output) = self.outputs.get_mut(id.0) else { return };
+        let is_of_hls = matches!(outcome.done, Done::WroteWhole | Done::Removed);
         match &mut output.kind {
+            // HLS is forgotten without waiting for the disk: what is left of it may have the number of a recorder now.
+            Kind::Record(_) if is_of_hls => return,
             Kind::Record(recorder) => recorder.handle_outcome(outcome),
             Kind::Hls(_) => {
                 if let (Err(reason), Some(folder)) = (&outcome.result, &mut output.folder)

@@ -215,3 +215,35 @@ fn a_slow_viewer_of_mp4_gets_the_next_publishers_init_segment_also_where_its_pic
     let read = world.read(viewer, usize::MAX);
     assert_eq!(read.get(4..8), Some(&b"ftyp"[..]), "{}", read.escape_ascii());
 }
+
+#[test]
+fn files_of_hls_that_the_disk_writes_late_do_not_disturb_the_recording_that_has_its_number_by_then() {
+    let hls = HlsConfig { directory: "hls".to_owned(), segment_ms: 500, ..HlsConfig::default() };
+    let config = EngineConfig { hls, ..EngineConfig::default() };
+    let idle_s = config.hls.idle_timeout_ms as u32 / 1_000 + 5;
+    let mut world = World::new(config);
+    world.disk = Some(Vec::new());
+    let mut publisher = Client::publishing(&mut world, "a");
+    publisher.frame(&mut world, 0, VideoHeader, AVC_RECORD);
+    view(&mut world, "/live/a.m3u8?wait=1", "");
+    for second in 0..idle_s {
+        publisher.frame(&mut world, second * 1_000, Key, PICTURE);
+        world.wait(1_000);
+    }
+    let (written, _) = Disk::waiting(&world);
+    assert!(written > 0, "files of HLS wait for the disk");
+    let operator = world.try_accept_as(Protocol::Http).unwrap();
+    let request = "PUT /api/v1/streams/live/a/recording HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+    world.send(operator, request.as_bytes());
+    assert!(world.read(operator, 12).ends_with(b"201"));
+    publisher.frame(&mut world, idle_s * 1_000, Key, PICTURE);
+    world.wait(1_000);
+    let mut disk = Disk::default();
+    disk.work(&mut world, written, || false);
+    world.shut_down();
+    disk.settle(&mut world);
+    disk.assert_nothing_open();
+    assert_eq!(disk.closed.len(), 1);
+    world.wait(EngineConfig::default().queue.linger_ms);
+    assert!(world.engine.is_empty());
+}

@@ -227,7 +227,7 @@ impl Model {
         for viewer in self.viewers.iter().filter(served) {
             let stream = &self.streams[viewer.stream];
             let (Some(_), Some(session)) = (stream.by, stream.session) else { continue };
-            self.check_view(session, &viewer.view, self.world.dropped_messages(viewer.link), "a viewer");
+            self.check_view(session, &viewer.view, viewer.link, "a viewer");
         }
     }
 

@@ -33,8 +33,9 @@ pub fn callback(data: &[u8]) {
         assert!(!url.host().is_empty() && url.port() > 0, "{url:?}");
         assert!(url.authority().starts_with(url.host()), "{url:?}");
     }
-    // One with an escape that is none is posted as it was typed, and our own server would refuse it.
-    let url = url.filter(|url| !url.path_and_query().contains('%'));
+    // Any other path is posted as the operator typed it, and our own server may refuse it.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/?=&-_".contains(&byte);
+    let url = url.filter(|url| url.path_and_query().bytes().all(is_plain));
     let url = url.unwrap_or_else(|| USUAL_URL.parse().expect("a URL"));
     let client = Client {
         id: 7,
