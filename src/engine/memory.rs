@@ -43,6 +43,8 @@ const CLOSE_UNTIL: usize = 95;
 const SLOW_MS: u32 = 250;
 /// After a look the next one comes once a hundredth of the limit more is used, or after this.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// A flood that comes and goes does not fill the log as well.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
 /// A recording with less than this waiting would free nothing by its end.
 const LEAST_RECORDING_BYTES: u64 = 64 * 1024;
 /// Connections with less than this of their own, which publish nothing, are not worth closing.
@@ -70,6 +72,7 @@ pub(super) struct Memory {
     looks_at: Option<Instant>,
     /// The log was told that memory is short.
     is_told: bool,
+    told_at: Option<Instant>,
 }
 
 /// What a connection was counted with, in bytes.
@@ -222,7 +225,9 @@ impl Engine {
     }
 
     fn relieve_memory(&mut self, now: Instant) {
-        if !std::mem::replace(&mut self.memory.is_told, true) {
+        let is_news = self.memory.told_at.is_none_or(|at| now.saturating_duration_since(at) >= TELL_AGAIN);
+        if is_news && !std::mem::replace(&mut self.memory.is_told, true) {
+            self.memory.told_at = Some(now);
             let (used, limit) = (self.memory_used(), self.config.memory_limit);
             warn!("memory: {used} of {limit} bytes are used (limits.memory_limit): the slowest players skip");
         }
