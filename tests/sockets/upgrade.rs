@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{JoinHandle, sleep, spawn};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::peer::{Pair, Peer, assert_serves};
 use super::server::{PATIENCE, Server};
@@ -97,33 +97,47 @@ impl Drop for Process {
 /// Connects again and again, and counts.
 struct Knocking {
     is_over: Arc<AtomicBool>,
-    thread: JoinHandle<(usize, Vec<String>)>,
+    answered: Arc<AtomicUsize>,
+    /// Gives what went wrong.
+    thread: JoinHandle<Vec<String>>,
 }
 
 impl Knocking {
     fn at(address: SocketAddr) -> Knocking {
         let is_over = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&is_over);
+        let answered = Arc::new(AtomicUsize::new(0));
+        let (told, count) = (Arc::clone(&is_over), Arc::clone(&answered));
         let thread = spawn(move || {
-            let (mut count, mut failures) = (0, Vec::new());
+            let mut failures = Vec::new();
             while !told.load(Ordering::Relaxed) {
-                count += 1;
-                if let Err(error) = handshake(address) {
-                    failures.push(format!("number {count}: {error}"));
+                match handshake(address) {
+                    Ok(()) => drop(count.fetch_add(1, Ordering::Relaxed)),
+                    Err(error) => failures.push(error.to_string()),
                 }
-                sleep(Duration::from_millis(2));
+                // Every port is taken for a while after its connection.
+                sleep(Duration::from_micros(500));
             }
-            (count, failures)
+            failures
         });
-        Knocking { is_over, thread }
+        Knocking { is_over, answered, thread }
     }
 
-    /// How many were answered; all have to be.
+    /// Waits until so many more were answered.
+    fn wait_for(&self, more: usize) {
+        let (wanted, deadline) = (self.answered.load(Ordering::Relaxed) + more, Instant::now() + PATIENCE);
+        while self.answered.load(Ordering::Relaxed) < wanted {
+            assert!(Instant::now() < deadline, "nobody answers");
+            sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Every single one was answered.
     fn expect_no_failure(self) -> usize {
         self.is_over.store(true, Ordering::Relaxed);
-        let (count, failures) = self.thread.join().unwrap();
-        assert_eq!(failures, Vec::<String>::new(), "of {count}");
-        count
+        let failures = self.thread.join().unwrap();
+        let answered = self.answered.load(Ordering::Relaxed);
+        assert_eq!(failures, Vec::<String>::new(), "{} failed, {answered} were answered", failures.len());
+        answered
     }
 }
 
@@ -146,6 +160,7 @@ fn nobody_is_refused_while_a_new_process_takes_over() {
     publisher.send(0, VideoHeader, "header", 0);
     publisher.send(0, Key, "key", 0);
     let knocking = Knocking::at(server.address);
+    knocking.wait_for(100);
     installed.install(&fs::read(env!("CARGO_BIN_EXE_rtmpd")).unwrap());
     server.upgrade();
     let mut sent = 0;
@@ -169,8 +184,9 @@ fn nobody_is_refused_while_a_new_process_takes_over() {
         pair.send();
         send(&mut publisher, &mut player);
     }
+    knocking.wait_for(100);
     let count = knocking.expect_no_failure();
-    assert!(count > 20, "only {count} came in between");
+    assert!(count >= 200, "{count} were answered");
     assert_eq!(player.frames.len(), sent as usize + 2, "header, key frame and all pictures");
     // The old one ends by itself, the new one stays.
     drop(publisher);
@@ -186,18 +202,23 @@ fn nobody_is_refused_while_a_new_process_takes_over() {
 }
 
 #[test]
-fn an_upgrade_follows_an_upgrade() {
+fn nobody_is_refused_by_ten_upgrades_in_a_row() {
     let installed = Installed::new();
     let server = installed.start();
+    let knocking = [Knocking::at(server.address), Knocking::at(server.address)];
     server.upgrade();
-    let first = installed.successor();
-    first.signal("USR2");
-    let second = installed.successor();
-    assert_ne!(first.0, second.0);
+    let mut processes = vec![installed.successor()];
+    for _ in 1..10 {
+        knocking[0].wait_for(20);
+        processes[processes.len() - 1].signal("USR2");
+        processes.push(installed.successor());
+    }
+    for knocking in knocking {
+        knocking.expect_no_failure();
+    }
     assert_serves(&server, "a");
     server.terminate();
-    first.signal("TERM");
-    second.signal("TERM");
+    processes.iter().for_each(|process| process.signal("TERM"));
     server.expect_clean_end();
 }
 
