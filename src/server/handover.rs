@@ -4,9 +4,9 @@
 //! process is started.
 //!
 //! It reads `PID READY NAME=DESCRIPTOR ...`: the process that hands over, which is the parent of the one that takes; a
-//! socket on which one byte says that the new one serves; the listeners with their protocols. `LISTEN_FDS` would not do:
-//! a parent does not know the process id that stands beside it, and which numbers are free in the child is not its
-//! to say. The text goes from one version of this program to another: more may follow behind it, nothing may change.
+//! socket on which one byte says that the new one serves; the listeners with their protocols. `LISTEN_FDS` would not
+//! do: a parent does not know the process id that stands beside it, and which numbers are free in the child is not its
+//! to say. The text goes from one version of this program to another: it may not change.
 
 use std::env;
 use std::fmt;

@@ -164,7 +164,10 @@ fn the_old_process_ends_connections_over_http_after_their_answer() {
     let (_publisher, _player) = pair(&mut world);
     let link = world.try_accept_as(Protocol::Http).unwrap();
     assert!(!ask(&mut world, link, "GET /healthz").contains("Connection: close"));
+    let viewer = world.try_accept_as(Protocol::Http).unwrap();
     world.engine.hand_over(world.now);
+    let answer = ask(&mut world, viewer, "GET /live/a/seg-0.m4s");
+    assert!(answer.starts_with("HTTP/1.1 404 ") && !answer.contains("close"), "who follows a stream stays: {answer}");
     let answer = ask(&mut world, link, "GET /healthz");
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("Connection: close\r\n"), "{answer}");
 }
