@@ -28,3 +28,4 @@ mod slow;
 #[path = "../support/media.rs"]
 mod support_media;
 mod trickles;
+mod upgrade;

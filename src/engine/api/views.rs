@@ -189,7 +189,7 @@ impl Engine {
             memory_bytes: self.stats.memory_bytes,
             memory_used_bytes: self.memory_used(),
             memory_limit_bytes: self.config.memory_limit,
-            is_draining: self.draining,
+            is_draining: self.is_draining(),
             rtmp_port: self.stats.rtmp_port,
         }
     }
