@@ -75,6 +75,10 @@ const ACCEPTS_PER_TURN: usize = 16;
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1_500);
 /// How often the program's memory is looked at.
 const MEMORY_INTERVAL: Duration = Duration::from_secs(2);
+/// The same while memory is short.
+const SHORT_MEMORY_INTERVAL: Duration = Duration::from_millis(10);
+/// No more than this share of the time goes into giving memory back that the allocator keeps.
+const TRIM_SHARE: u32 = 10;
 /// How long the disk may then take for what it was given.
 const DISK_LIMIT: Duration = Duration::from_millis(300);
 
@@ -95,8 +99,10 @@ pub struct Server {
     /// SIGTERM came.
     is_told_to_end: bool,
     shutdown_until: Option<Instant>,
-    /// When the program's memory is looked at next.
+    /// When the program's memory was looked at last.
     memory_at: Instant,
+    /// When the allocator may be told to give memory back.
+    trim_at: Instant,
     waker: Arc<Waker>,
     /// Started when there is something to write.
     disk: Option<Disk>,
@@ -170,7 +176,10 @@ impl Server {
         }
         let mut engine = Engine::new(Instant::now(), config.engine, random_seed());
         engine.set_wall_clock(Instant::now(), unix_ms());
-        engine.set_program_bytes(sys::resident_memory().unwrap_or_default());
+        if let Some(bytes) = sys::resident_memory() {
+            engine.set_program_bytes(bytes);
+            engine.set_memory_bytes(bytes);
+        }
         if let Some(listener) = listeners.iter().find(|listener| listener.protocol() == Protocol::Rtmp) {
             engine.set_rtmp_port(listener.address().port());
         }
@@ -189,6 +198,7 @@ impl Server {
             is_told_to_end: false,
             shutdown_until: None,
             memory_at: Instant::now(),
+            trim_at: Instant::now(),
         })
     }
 
@@ -244,14 +254,17 @@ impl Server {
 
     /// Tells the engine from time to time how much memory the program takes.
     fn look_at_memory(&mut self, now: Instant) {
-        if self.memory_at <= now {
-            self.memory_at = now + MEMORY_INTERVAL;
-            if let Some(bytes) = sys::resident_memory() {
-                self.engine.set_memory_bytes(bytes);
-                if self.engine.is_memory_kept(bytes) {
-                    sys::trim_memory();
-                }
-            }
+        let interval = if self.engine.is_memory_short() { SHORT_MEMORY_INTERVAL } else { MEMORY_INTERVAL };
+        if now.saturating_duration_since(self.memory_at) < interval {
+            return;
+        }
+        self.memory_at = now;
+        let Some(bytes) = sys::resident_memory() else { return };
+        self.engine.set_memory_bytes(bytes);
+        if self.engine.is_memory_kept(bytes) && self.trim_at <= now {
+            let began = Instant::now();
+            sys::trim_memory();
+            self.trim_at = now + began.elapsed() * TRIM_SHARE;
         }
     }
 

@@ -107,6 +107,24 @@ fn the_slowest_players_skip_first_and_nobody_else_notices() {
 }
 
 #[test]
+fn a_flood_that_is_quicker_than_anybody_can_be_called_slow_finds_the_limit_too() {
+    let limit = 4_000_000;
+    let mut world = World::new(config(limit));
+    let mut publisher = Client::publishing(&mut world, "a");
+    let player = Client::playing(&mut world, "a?join=key");
+    world.set_window(player.link, 0);
+    let mut quick = Client::playing(&mut world, "a?join=key");
+    for step in 0..1_000 {
+        // No time passes.
+        let kind = if step % 10 == 0 { Key } else { Delta };
+        publisher.big_frame(&mut world, step, kind, step.to_string().as_bytes(), 20_000);
+        assert_eq!(numbers(&mut quick, &mut world), [step]);
+        assert!(world.engine.memory_used() <= limit / 100 * 98, "{}", world.engine.memory_used());
+    }
+    assert!(world.is_open(player.link) && world.dropped_messages(player.link) > 0);
+}
+
+#[test]
 fn new_players_are_refused_before_new_publishers_and_those_before_anybody_is_closed() {
     let limit = 1_000_000;
     let mut world = World::new(config(limit));
