@@ -82,6 +82,8 @@ pub(super) struct Connection {
     pub(super) held: bool,
     /// The kernel took less than it was given: wait for it to become writable.
     pub(super) blocked: bool,
+    /// How this kind of client joins where nobody says otherwise.
+    pub(super) usual_mode: Option<JoinMode>,
     /// When the queue last moved, or began to fill.
     pub(super) progress_at: Instant,
     pub(super) session: Session,
@@ -108,6 +110,7 @@ impl Connection {
             dirty: false,
             held: false,
             blocked: false,
+            usual_mode: None,
             progress_at: now,
             session,
             attachments: Vec::new(),
