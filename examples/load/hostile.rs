@@ -74,7 +74,8 @@ pub fn run(options: &Options) -> io::Result<Report> {
 fn start(options: &Options, kind: &str) -> io::Result<Child> {
     let target = options.target()?;
     let mut command = Command::new("nice");
-    command.args(["-n", "19"]).arg(std::env::current_exe()?).args(["attack", "--kind", kind, "--json"]);
+    // Whatever the priority of this process, theirs is the lowest.
+    command.args(["-n", "39"]).arg(std::env::current_exe()?).args(["attack", "--kind", kind, "--json"]);
     command.arg("--seconds").arg((options.duration + LEAD).as_secs().to_string());
     if let Some(http) = options.http {
         command.arg("--http").arg(http.to_string());
