@@ -101,7 +101,8 @@ impl Client {
     /// Numbers of the pictures that came, in their order.
     pub fn pictures(&self) -> Vec<u32> {
         let number = |body: &[u8]| {
-            let text = String::from_utf8_lossy(body);
+            // The number stands in front; the rest may be long.
+            let text = String::from_utf8_lossy(&body[..body.len().min(32)]);
             text.split_once("picture ")?.1.split_once(';')?.0.parse().ok()
         };
         self.frames.iter().filter_map(|(_, _, body)| number(body)).collect()

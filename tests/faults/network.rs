@@ -3,13 +3,13 @@
 
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rtmpd::rtmp::client::ClientRole;
 
 use super::client::{Client, Pair};
 use super::media::Scratch;
-use super::server::{Launch, Server};
+use super::server::{Launch, PATIENCE, Server};
 
 /// One after the other: they use the same addresses.
 static TURN: Mutex<()> = Mutex::new(());
@@ -97,7 +97,10 @@ impl Space {
 
 impl Drop for Space {
     fn drop(&mut self) {
-        // The cables go with it.
+        // They would go with the namespace, but not at once.
+        for cable in ["a", "b"] {
+            run("ip", &["link", "del", &self.end(cable, 0)]);
+        }
         run("ip", &["netns", "del", &self.name]);
     }
 }
@@ -174,18 +177,14 @@ fn who_is_gone_for_longer_is_closed_and_gives_its_place_back() {
     player.read().unwrap();
     space.set("b", "down");
     // The player takes nothing, the publisher sends nothing.
-    let mut is_closed = false;
-    for _ in 0..200 {
-        pair.send(1, 200_000);
-        pair.player.read().unwrap();
-        is_closed = is_closed || server.descriptors() <= before + 2;
-        if is_closed {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(20));
+    let deadline = Instant::now() + PATIENCE;
+    while server.descriptors() > before + 2 {
+        assert!(Instant::now() < deadline, "they keep their places");
+        pair.send(1, 100_000);
+        pair.expect_all();
+        std::thread::sleep(Duration::from_millis(10));
     }
     server.wait_for_log("took nothing for", 1);
-    server.wait_for_descriptors(before + 2);
     space.set("b", "up");
     // Its name and its place are free.
     let mut back = Pair::new(far, far, "goes");
