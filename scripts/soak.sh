@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
     cat <<'TEXT'
-usage: soak.sh [--minutes N] [--players N] [--slow N] [--server FILE] [--load FILE] [--slope-limit KIB]
+usage: soak.sh [--minutes N] [--players N] [--slow N] [--server FILE] [--load FILE] [--slope-limit KIB] [--first]
 
   --minutes N        how long [5: before each release; 60: before a large one]
   --players N        players that read all they are sent [200]
@@ -17,9 +17,9 @@ usage: soak.sh [--minutes N] [--players N] [--slow N] [--server FILE] [--load FI
   --server FILE      a built rtmpd [target/release/rtmpd, built now]
   --load FILE        a built load program [target/release/examples/load, built now]
   --slope-limit KIB  how much memory may grow in a minute, over the second half [1024; from 30 minutes on: 64]
+  --first            server and load go before all else that this machine does (root)
 
-Beside other work: nice -n -5 scripts/soak.sh ... (as root). Where recordings go (TMPDIR or /tmp) 300 MB have to be free;
-they are removed as they come, and at the end.
+Where recordings go (TMPDIR or /tmp) 300 MB have to be free; they are removed as they come, and at the end.
 TEXT
 }
 
@@ -27,6 +27,12 @@ minutes=5 players=200 slow=20 server="" load="" limit=""
 while [ $# -gt 0 ]; do
     case "$1" in
     --help | -h) usage && exit 0 ;;
+    --first)
+        # Where the kernel groups processes by session, a process's own priority counts only within its group.
+        renice -n -5 $$ >/dev/null
+        [ ! -w /proc/$$/autogroup ] || echo -5 >/proc/$$/autogroup
+        shift
+        ;;
     --minutes | --players | --slow | --server | --load | --slope-limit)
         [ $# -ge 2 ] || { usage >&2 && exit 2; }
         name=${1#--}
