@@ -208,7 +208,7 @@ impl Connection {
             (Session::Rtmp(_), true) => config.session.answer_bytes,
             (_, false) => config.queue.hard_bytes,
         };
-        (self.queue.kept_len() > limit).then_some(limit)
+        (self.queue.kept_weight() > limit).then_some(limit)
     }
 
     /// When this connection wants to be woken.

@@ -716,7 +716,7 @@ impl Engine {
             return;
         }
         // Where the past would not fit, the player begins with the next key frame: it gets headers only.
-        let fits = connection.queue.len() + burst.bytes <= self.config.queue.bytes;
+        let fits = connection.queue.weight() + burst.bytes <= self.config.queue.bytes;
         connection.push_burst(now, now_ms, lane(attachment.message_stream), burst, fits);
         if !connection.queue.is_empty() {
             self.dirty.mark(id, connection);
