@@ -31,6 +31,7 @@ mod outputs;
 mod queue;
 mod stats;
 mod test_stream;
+mod viewers;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -54,6 +55,7 @@ use self::http::HttpPeer;
 use self::outputs::Outputs;
 use self::stats::{Past, PlayedAs, Stats};
 use self::test_stream::TestStream;
+use self::viewers::Viewers;
 use crate::access as access_room;
 use crate::config::{EngineConfig, HttpLimits, JoinMode};
 use crate::container::flv::tag;
@@ -134,6 +136,7 @@ pub struct Engine {
     /// What players over HTTP are sent.
     live: LiveForms,
     outputs: Outputs,
+    viewers: Viewers,
     /// What addresses and publishers use.
     usage: Usage,
     test_stream: Option<TestStream>,
@@ -162,6 +165,7 @@ impl Engine {
             hub: Hub::new(config.hub.clone()),
             live: LiveForms::default(),
             outputs: Outputs::default(),
+            viewers: Viewers::default(),
             usage: Usage::new(config.access),
             test_stream: config.test_stream.then(|| TestStream::new(now)).flatten(),
             waiting_for: HashMap::new(),
@@ -262,6 +266,7 @@ impl Engine {
         }
         self.outputs.handle_timeout(now);
         self.drain_outputs(now);
+        self.end_viewers(now);
         self.play_test_stream(now);
         while let Some((at, id)) = self.deadlines.pop_due(now) {
             let Some(connection) = self.connections.get_mut(id.0) else { continue };
@@ -277,7 +282,7 @@ impl Engine {
 
     /// When [`Engine::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let outputs = self.outputs.poll_timeout();
+        let outputs = [self.outputs.poll_timeout(), self.viewers.poll_timeout()].into_iter().flatten().min();
         let test = self.test_stream.as_ref().and_then(TestStream::poll_timeout);
         let deadlines = [self.hub.poll_timeout(), self.deadlines.next(), self.dirty.held_until(), outputs, test];
         deadlines.into_iter().flatten().min()
@@ -318,7 +323,10 @@ impl Engine {
         let now_ms = self.now_ms(now);
         let Some(connection) = self.connections.get_mut(id.0) else { return false };
         let sent = connection.queue.advance(now_ms, count);
-        let stream = connection.attachments.first().map(|attachment| attachment.stream);
+        let stream = match connection.attachments.first() {
+            Some(attachment) => Some(attachment.stream),
+            None => self.viewers.sent(&self.hub, connection, count),
+        };
         self.stats.written(now, stream, count, sent);
         connection.bytes_out += count as u64;
         connection.progress_at = now;
@@ -408,6 +416,7 @@ impl Engine {
             self.close(now, id, CloseReason::ShuttingDown);
         }
         self.shut_down_test_stream(now);
+        self.shut_down_viewers(now);
         self.outputs.stop_all_recordings(now);
         self.drain_outputs(now);
     }

@@ -17,6 +17,7 @@ mod support;
 mod access_is_asked_before_anything_begins;
 mod both_our_sessions_understand_each_other;
 mod hls_answers_requests;
+mod hls_players_are_clients;
 mod hls_playlists_keep_the_rules;
 mod hostile_peers_are_closed_and_others_do_not_notice;
 mod last_words_are_readable;
