@@ -80,7 +80,7 @@ struct StreamRow {
 type StreamSample = (usize, Option<(&'static str, &'static str)>, f64);
 
 /// Metrics of single streams: name, type, help.
-const OF_STREAMS: [(&str, &str, &str); 10] = [
+const OF_STREAMS: [(&str, &str, &str); 11] = [
     ("rtmpd_stream_bytes_total", "counter", "Bytes of a stream."),
     ("rtmpd_stream_messages_total", "counter", "Messages that a stream's publishers sent."),
     ("rtmpd_stream_dropped_messages_total", "counter", "Messages of a stream that were dropped for slow players."),
@@ -91,6 +91,7 @@ const OF_STREAMS: [(&str, &str, &str); 10] = [
     ("rtmpd_stream_gop_seconds", "gauge", "From one key frame of a stream to the next."),
     ("rtmpd_stream_delay_seconds", "gauge", "How long the server held messages of a stream back lately, at most."),
     ("rtmpd_stream_warnings", "gauge", "Warnings about what a stream's publisher sends."),
+    ("rtmpd_stream_lag_seconds", "gauge", "How long the oldest waiting byte of a stream's slowest player has waited."),
 ];
 
 impl Engine {
@@ -173,7 +174,13 @@ impl Engine {
                 page.histogram_samples(name, Some(("stream", stream)), delay, STREAM_STEP);
             }
         }
-        let rows: Vec<StreamRow> = streams.into_iter().map(|(_, name, id)| self.stream_row(now, id, name)).collect();
+        let lags = self.lags_ms(now);
+        let rows = streams.into_iter().map(|(_, name, id)| {
+            let mut row = self.stream_row(now, id, name);
+            row.values.push((10, None, f64::from(lags.get(&id).copied().unwrap_or_default()) / 1000.0));
+            row
+        });
+        let rows: Vec<StreamRow> = rows.collect();
         for (index, (metric, kind, help)) in OF_STREAMS.iter().enumerate() {
             page.begin(metric, kind, help);
             for StreamRow { name, values } in &rows {

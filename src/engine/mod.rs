@@ -431,6 +431,20 @@ impl Engine {
         self.connections.get(id.0).is_none_or(|connection| !connection.attachments.is_empty())
     }
 
+    /// How long the oldest waiting byte of each stream's slowest player has waited, in milliseconds; 0 is left out.
+    fn lags_ms(&self, now: Instant) -> HashMap<StreamId, u32> {
+        let now_ms = self.now_ms(now);
+        let mut lags = HashMap::new();
+        for (_, connection) in &self.connections {
+            let lag_ms = connection.queue.lag_ms(now_ms);
+            if let (1.., Some(attachment)) = (lag_ms, connection.attachments.first()) {
+                let lag = lags.entry(attachment.stream).or_default();
+                *lag = lag_ms.max(*lag);
+            }
+        }
+        lags
+    }
+
     /// Number of streams that somebody publishes.
     fn published_count(&self) -> usize {
         self.hub.streams().filter(|(id, _)| self.hub.publisher(*id).is_some()).count()

@@ -16,6 +16,7 @@ mod support;
 
 mod access_is_asked_before_anything_begins;
 mod both_our_sessions_understand_each_other;
+mod encoders_are_told_what_is_wrong;
 mod hls_answers_requests;
 mod hls_players_are_clients;
 mod hls_playlists_keep_the_rules;

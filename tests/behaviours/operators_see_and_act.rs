@@ -118,6 +118,30 @@ fn a_stream_is_told_with_its_publisher_and_players() {
 }
 
 #[test]
+fn a_slow_player_is_seen_by_its_lag_and_its_drops() {
+    let mut world = world();
+    let (mut publisher, player) = streaming(&mut world);
+    assert_eq!(get(&mut world, "streams/live/cam")["lag_ms"], 0);
+    world.set_window(player.link, 0);
+    let lag_ms = EngineConfig::default().queue.lag_ms;
+    let mut longest = 0;
+    for number in 26..26 + (lag_ms + 1_000) / 40 {
+        publisher.frame(&mut world, number * 40, if number % 25 == 1 { Body::Key } else { Body::Delta }, b"picture");
+        world.wait(40);
+        let stream = get(&mut world, "streams/live/cam");
+        let lag = stream["lag_ms"].as_u64().unwrap();
+        assert_eq!(get(&mut world, "streams")[0]["lag_ms"], lag);
+        let clients = get(&mut world, "clients?stream=live/cam");
+        assert_eq!(clients[1]["lag_ms"], lag, "the slowest one's");
+        longest = lag.max(longest);
+    }
+    assert!(longest + 100 > lag_ms.into() && longest < u64::from(lag_ms) + 100, "{longest}");
+    assert!(get(&mut world, "streams/live/cam")["dropped_messages"].as_u64() > Some(10));
+    let (_, _, page) = ask_with(&mut world, "GET /metrics", "");
+    assert!(page.contains("\nrtmpd_stream_lag_seconds{stream=\"live/cam\"} "), "{page}");
+}
+
+#[test]
 fn clients_are_listed_and_closed() {
     let mut world = world();
     let (publisher, player) = streaming(&mut world);

@@ -131,7 +131,7 @@ const faint = (page) => page.evaluate(() => {
     const ratio = (one + 0.05) / (two + 0.05);
     const size = parseFloat(style.fontSize);
     const least = size >= 24 || (size >= 18.66 && style.fontWeight >= 700) ? 3 : 4.5;
-    if (ratio < least) found.push(`${element.className || element.tagName} ${element.textContent.trim().slice(0, 20)}: ${ratio.toFixed(2)}`);
+    if (!(ratio >= least)) found.push(`${element.className || element.tagName} ${element.textContent.trim().slice(0, 20)}: ${ratio.toFixed(2)}`);
   }
   return found;
 });

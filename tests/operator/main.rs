@@ -25,4 +25,5 @@ mod program;
 mod readme;
 #[path = "../live/server.rs"]
 mod server;
+mod streams;
 mod tools;

@@ -155,7 +155,7 @@ impl Engine {
             Route::Server => answer(&self.server_view(now)),
             Route::Streams => self.list_streams(now, request),
             Route::Stream(path) => match self.hub.find(&hub_name(path)) {
-                Some(stream) => answer(&self.stream_view(now, stream)),
+                Some(stream) => answer(&self.stream_view(now, stream, &self.lags_ms(now))),
                 None => error(404, "nobody publishes or waits for this stream"),
             },
             Route::Recording(path) if request.method == Method::Put => self.begin_recording(now, path),
@@ -188,7 +188,8 @@ impl Engine {
         let mut streams: Vec<_> = self.hub.streams().map(|(id, name)| (name.to_owned(), id)).collect();
         streams.sort_unstable();
         let total = streams.len();
-        let views: Vec<_> = streams.into_iter().take(limit).map(|(_, id)| self.stream_view(now, id)).collect();
+        let lags = self.lags_ms(now);
+        let views: Vec<_> = streams.into_iter().take(limit).map(|(_, id)| self.stream_view(now, id, &lags)).collect();
         answer(&views).with_header(TOTAL, total.to_string())
     }
 

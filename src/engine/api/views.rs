@@ -2,6 +2,7 @@
 //!
 //! Owns: names and units of their fields. Does not know paths or statuses.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -43,6 +44,7 @@ pub(super) struct StreamView {
     bytes_out: u64,
     messages_in: u64,
     dropped_messages: u64,
+    lag_ms: u32,
     anomalies: u64,
     delay_us: Option<DelayView>,
     is_recording: bool,
@@ -207,7 +209,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn stream_view(&mut self, now: Instant, id: StreamId) -> StreamView {
+    /// `lags`: see [`Engine::lags_ms`].
+    pub(super) fn stream_view(&mut self, now: Instant, id: StreamId, lags: &HashMap<StreamId, u32>) -> StreamView {
         let name = self.hub.name(id).to_owned();
         let (app, stream) = name.rsplit_once('/').unwrap_or_default();
         let (app, stream) = (app.to_owned(), stream.to_owned());
@@ -227,6 +230,7 @@ impl Engine {
             bytes_out: 0,
             messages_in: 0,
             dropped_messages: 0,
+            lag_ms: lags.get(&id).copied().unwrap_or_default(),
             anomalies: self.hub.anomalies(id),
             delay_us,
             is_recording: self.outputs.recorder_of(&name).is_some(),
