@@ -20,6 +20,7 @@ mod http;
 #[path = "../interop/media.rs"]
 mod media;
 mod metrics;
+mod packaged;
 #[path = "../interop/program.rs"]
 mod program;
 mod readme;
