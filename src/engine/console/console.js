@@ -100,7 +100,8 @@ async function call(path, method = "GET") {
   const response = await fetch(`/api/v1/${path}`, { method, headers, cache: "no-store" });
   if (response.status === 401 || response.status === 403) {
     const body = await response.json().catch(() => ({}));
-    throw new Refused(body.error || `${response.status}`);
+    const isWrong = response.status === 401 && token;
+    throw new Refused(isWrong ? "That is not the token that it wants." : `It says: ${body.error || response.status}`);
   }
   if (method === "GET" && !response.ok) throw new Error(`the API answers ${response.status}`);
   return method === "GET" ? response.json() : response;
@@ -663,7 +664,7 @@ async function refresh() {
     if (sessions) showSessions(sessions);
   } catch (error) {
     if (error instanceof Refused) {
-      showGate(`It says: ${error.message}`);
+      showGate(error.message);
       next = null;
     } else {
       setState("bad", error instanceof TypeError ? "server out of reach" : error.message);
