@@ -15,8 +15,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::access::{AccessForm, expected_secret};
 use super::{
-    AccessLimits, ApiConfig, AppConfig, CallbackConfig, Config, EngineConfig, HlsConfig, HttpLimits, HttpPort,
-    HubLimits, JoinMode, QueueLimits, RecordConfig, SessionLimits, Takeover, ranges,
+    AccessLimits, ApiConfig, AppConfig, CallbackConfig, Config, DrainConfig, EngineConfig, HlsConfig, HttpLimits,
+    HttpPort, HubLimits, JoinMode, QueueLimits, RecordConfig, SessionLimits, Takeover, ranges,
 };
 
 /// What is wrong with a configuration file, and in which line.
@@ -51,6 +51,9 @@ struct ServerForm {
     http_port: HttpPort,
     chunk_size: usize,
     batch_ms: u64,
+    drain_ms: u64,
+    upgrade_drain_ms: u64,
+    reconnect_url: String,
     test_stream: bool,
 }
 
@@ -120,6 +123,9 @@ impl From<&Config> for FileForm {
                 http_port: config.http_port,
                 chunk_size: engine.chunk_size,
                 batch_ms: engine.batch_ms,
+                drain_ms: engine.drain.drain_ms,
+                upgrade_drain_ms: engine.drain.upgrade_drain_ms,
+                reconnect_url: engine.drain.reconnect_url.clone(),
                 test_stream: engine.test_stream,
             },
             limits: LimitsForm {
@@ -144,6 +150,11 @@ impl From<FileForm> for Config {
     fn from(form: FileForm) -> Self {
         let FileForm { server, limits, hls, record, callbacks, api, default, app } = form;
         let apps = app.into_iter().map(|(name, own)| (name, own.over(&default))).collect();
+        let drain = DrainConfig {
+            drain_ms: server.drain_ms,
+            upgrade_drain_ms: server.upgrade_drain_ms,
+            reconnect_url: server.reconnect_url,
+        };
         let engine = EngineConfig {
             chunk_size: server.chunk_size,
             batch_ms: server.batch_ms,
@@ -156,6 +167,7 @@ impl From<FileForm> for Config {
             record,
             access: limits.access,
             callbacks,
+            drain,
             test_stream: server.test_stream,
             api,
             app: default,
@@ -211,6 +223,10 @@ pub fn parse(text: &str) -> Result<Config, FileError> {
         return Err(FileError { line, problem: format!("{key}: {problem}") });
     }
     let config = Config::from(form);
+    if let Err((key, problem)) = config.engine.drain.check() {
+        let line = line_of_key(text, key).unwrap_or(1);
+        return Err(FileError { line, problem: format!("{key}: {problem}") });
+    }
     ranges::check(&config).map_err(|problem| {
         let line = problem.keys.iter().find_map(|key| line_of_key(text, key)).unwrap_or(1);
         FileError { line, problem: problem.text }

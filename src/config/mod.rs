@@ -6,6 +6,7 @@
 mod access;
 mod api;
 mod callbacks;
+mod drain;
 mod file;
 mod hls;
 mod ranges;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use self::access::{AccessLimits, AccessRules, Network, NetworkError, SigningSecret, StreamKey};
 pub use self::api::ApiConfig;
 pub use self::callbacks::{CallbackConfig, CallbackFormat, CallbackUrl, CallbackUrlError};
+pub use self::drain::DrainConfig;
 pub use self::file::{FileError, parse, to_toml};
 pub use self::hls::{HlsConfig, HlsFormat, HlsMode};
 pub(crate) use self::ranges::parse_number;
@@ -325,6 +327,8 @@ pub struct EngineConfig {
     pub access: AccessLimits,
     /// Programs that are asked and told.
     pub callbacks: CallbackConfig,
+    /// How the server comes to its end.
+    pub drain: DrainConfig,
     /// Whether the server publishes a clip of its own as `live/test`.
     pub test_stream: bool,
     /// The API for operators.
@@ -356,6 +360,7 @@ impl Default for EngineConfig {
             record: RecordConfig::default(),
             access: AccessLimits::default(),
             callbacks: CallbackConfig::default(),
+            drain: DrainConfig::default(),
             test_stream: false,
             api: ApiConfig::default(),
             app: AppConfig::default(),

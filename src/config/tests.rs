@@ -163,6 +163,10 @@ fn mistakes_are_told_with_line_and_key() {
             "[record]\npattern = '{day}-{sequence}'",
             "2: record.pattern: knows no placeholders but {app} {stream} {date} {time} {sequence}, is \"{day}-",
         ),
+        (
+            "[server]\nreconnect_url = 'rtmp://a/live'\n",
+            "2: server.reconnect_url: must be like \"rtmp://HOST:PORT\", without a path, is \"rtmp://a/live\"",
+        ),
         ("[record]\n\nformats = []", "3: record.formats: must name one format or more, each once"),
         ("record.formats = ['avi']", "1: record.formats: unknown variant `avi`, expected one of `flv`, `ts`, `mp4`, "),
         ("port 1935", "1: this is not TOML: "),

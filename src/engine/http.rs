@@ -221,7 +221,8 @@ impl Engine {
         self.respond(now, id, Response::text(404, &text).with_cors());
     }
 
-    pub(super) fn respond(&mut self, now: Instant, id: ConnectionId, response: Response) {
+    pub(super) fn respond(&mut self, now: Instant, id: ConnectionId, mut response: Response) {
+        response.head.close |= self.sends_on(id);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         let Some(peer) = connection.http() else { return };
         let result = peer.session.respond(now, response);
@@ -286,7 +287,7 @@ impl Engine {
     /// Begins the endless answer to a player.
     fn watch(&mut self, now: Instant, id: ConnectionId, request: &Request, path: &StreamPath, form: Form) {
         let name = hub_name(path);
-        if self.draining {
+        if !self.lets_begin() {
             return self.respond(now, id, Response::text(503, "the server is about to end").with_cors());
         }
         if form == Form::Ts && request.is_websocket {
