@@ -33,6 +33,7 @@ mod outputs;
 mod queue;
 mod stats;
 mod test_stream;
+mod viewers;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -58,6 +59,7 @@ use self::join_mode::{join_mode, usual_mode};
 use self::outputs::Outputs;
 use self::stats::{Past, PlayedAs, Stats};
 use self::test_stream::TestStream;
+use self::viewers::Viewers;
 use crate::access as access_room;
 use crate::config::{EngineConfig, HttpLimits, JoinMode};
 use crate::container::flv::tag;
@@ -138,6 +140,7 @@ pub struct Engine {
     /// What players over HTTP are sent.
     live: LiveForms,
     outputs: Outputs,
+    viewers: Viewers,
     /// What addresses and publishers use.
     usage: Usage,
     test_stream: Option<TestStream>,
@@ -166,6 +169,7 @@ impl Engine {
             hub: Hub::new(config.hub.clone()),
             live: LiveForms::default(),
             outputs: Outputs::default(),
+            viewers: Viewers::default(),
             usage: Usage::new(config.access),
             test_stream: config.test_stream.then(|| TestStream::new(now)).flatten(),
             waiting_for: HashMap::new(),
@@ -266,6 +270,7 @@ impl Engine {
         }
         self.outputs.handle_timeout(now);
         self.drain_outputs(now);
+        self.end_viewers(now);
         self.play_test_stream(now);
         self.look_at_drain(now);
         while let Some((at, id)) = self.deadlines.pop_due(now) {
@@ -282,7 +287,7 @@ impl Engine {
 
     /// When [`Engine::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let outputs = self.outputs.poll_timeout();
+        let outputs = [self.outputs.poll_timeout(), self.viewers.poll_timeout()].into_iter().flatten().min();
         let test = self.test_stream.as_ref().and_then(TestStream::poll_timeout);
         let own = [self.deadlines.next(), self.dirty.held_until(), self.drain_deadline()];
         let deadlines = own.into_iter().chain([self.hub.poll_timeout(), outputs, test]);
@@ -324,7 +329,10 @@ impl Engine {
         let now_ms = self.now_ms(now);
         let Some(connection) = self.connections.get_mut(id.0) else { return false };
         let sent = connection.queue.advance(now_ms, count);
-        let stream = connection.attachments.first().map(|attachment| attachment.stream);
+        let stream = match connection.attachments.first() {
+            Some(attachment) => Some(attachment.stream),
+            None => self.viewers.sent(&self.hub, connection, count),
+        };
         self.stats.written(now, stream, count, sent);
         connection.bytes_out += count as u64;
         connection.progress_at = now;
@@ -398,6 +406,7 @@ impl Engine {
             self.end_session(now, id, "server shuts down");
         }
         self.shut_down_test_stream(now);
+        self.shut_down_viewers(now);
         self.outputs.stop_all_recordings(now);
         self.drain_outputs(now);
     }
@@ -410,6 +419,20 @@ impl Engine {
     /// Whether `id` publishes or plays: the exchange of commands, where each waits for the last, is over.
     pub fn is_settled(&self, id: ConnectionId) -> bool {
         self.connections.get(id.0).is_none_or(|connection| !connection.attachments.is_empty())
+    }
+
+    /// How long the oldest waiting byte of each stream's slowest player has waited, in milliseconds; 0 is left out.
+    fn lags_ms(&self, now: Instant) -> HashMap<StreamId, u32> {
+        let now_ms = self.now_ms(now);
+        let mut lags = HashMap::new();
+        for (_, connection) in &self.connections {
+            let lag_ms = connection.queue.lag_ms(now_ms);
+            if let (1.., Some(attachment)) = (lag_ms, connection.attachments.first()) {
+                let lag = lags.entry(attachment.stream).or_default();
+                *lag = lag_ms.max(*lag);
+            }
+        }
+        lags
     }
 
     /// Number of streams that somebody publishes.
