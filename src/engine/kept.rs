@@ -77,8 +77,8 @@ impl Engine {
         self.outputs.hls_of(name).is_some() || (self.config.hls.mode != HlsMode::Off && self.hub.is_published(name))
     }
 
-    /// Answers a request for what stands `below` the stream in its URL, at once or later. `session` is given to a player
-    /// that has none, any where it is `None`.
+    /// Answers a request for what stands `below` the stream in its URL, at once or later. `session` is given to a
+    /// player that has none, any where it is `None`.
     pub(super) fn serve_hls(
         &mut self,
         now: Instant,

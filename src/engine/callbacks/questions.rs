@@ -1,7 +1,7 @@
 //! Who waits for an answer.
 //!
-//! Owns: the one question that a connection may have open, how long it may wait, and what each verdict means for it. Does
-//! not know how a question is posted.
+//! Owns: the one question that a connection may have open, how long it may wait, and what each verdict means for it.
+//! Does not know how a question is posted.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

@@ -3,9 +3,9 @@
 //! Owns: which requests are of a viewer that was asked about already, and when a viewer of HLS is gone. Does not know
 //! what is in a playlist.
 //!
-//! A viewer of HLS is known by the `session` of its playlists. Its media files have none, as all viewers share them: they
-//! are of a viewer when one at the same address is there. Whoever asks without both, like a player that was given the
-//! media playlist itself, is one viewer for each address, and is asked about like any other.
+//! A viewer of HLS is known by the `session` of its playlists. Its media files have none, as all viewers share them:
+//! they are of a viewer when one at the same address is there. Whoever asks without both, like a player that was
+//! given the media playlist itself, is one viewer for each address, and is asked about like any other.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
