@@ -106,7 +106,7 @@ impl Engine {
     }
 
     /// Nobody may who came before the server was told to end.
-    fn may_begin(&self) -> Result<(), CloseReason> {
+    pub(super) fn may_begin(&self) -> Result<(), CloseReason> {
         if self.lets_begin() { Ok(()) } else { Err(CloseReason::ShuttingDown) }
     }
 
@@ -196,6 +196,12 @@ impl Engine {
         self.hub.set_limits(config.hub.clone());
         if config.access != self.config.access {
             self.usage.set_limits(config.access);
+        }
+        let asks = config.callbacks.on_connect.is_set();
+        for (_, connection) in &mut self.connections {
+            if let Some(session) = connection.rtmp() {
+                session.ask_before_connect(asks);
+            }
         }
         self.config = Arc::new(config);
         fixed

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use log::info;
 
 use super::api::is_for_operators;
+use super::callbacks::Viewer;
 use super::connection::{Attachment, Role};
 use super::fanout::{HTTP_LANE, hub_id, lane};
 use super::join_mode::join_mode;
@@ -52,6 +53,9 @@ struct Waiting {
     until: Instant,
     target: Target,
     request: Box<Request>,
+    /// A program was asked already, and who it is.
+    is_asked: bool,
+    viewer: Option<Viewer>,
 }
 
 impl HttpPeer {
@@ -92,7 +96,7 @@ impl Viewing {
 
 /// What a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Target {
+pub(super) enum Target {
     /// `/healthz`.
     Health,
     /// A stream without end.
@@ -128,10 +132,19 @@ impl Target {
         Some(Target::Hls { path: resolve(name, &request.query)?, below: file.to_owned() })
     }
 
-    fn path(&self) -> Option<&StreamPath> {
+    pub(super) fn path(&self) -> Option<&StreamPath> {
         match self {
             Target::Live { path, .. } | Target::Hls { path, .. } => Some(path),
             Target::Health | Target::Nothing => None,
+        }
+    }
+
+    /// The same of another stream.
+    pub(super) fn at(self, path: StreamPath) -> Target {
+        match self {
+            Target::Live { form, .. } => Target::Live { path, form },
+            Target::Hls { below, .. } => Target::Hls { path, below },
+            Target::Health | Target::Nothing => self,
         }
     }
 }
@@ -180,7 +193,7 @@ impl Engine {
         {
             let is_attempt = is_new && self.begins_hls(id, &hub_name(&path), &below, &request);
             if self.admits_viewer(now, id, &path, is_attempt) {
-                self.serve_hls(now, id, &request, &path, &below);
+                self.ask_viewer(now, id, request, Target::Hls { path, below });
             }
             return;
         }
@@ -188,32 +201,47 @@ impl Engine {
             Target::Health => self.respond(now, id, Response::new(200, TEXT, "ok\n")),
             Target::Nothing => self.respond(now, id, Response::text(404, "there is nothing here").with_cors()),
             Target::Live { ref path, .. } | Target::Hls { ref path, .. } => {
-                let name = hub_name(path);
                 let is_attempt = match &target {
-                    Target::Hls { below, .. } => is_new && self.begins_hls(id, &name, below, &request),
+                    Target::Hls { below, .. } => is_new && self.begins_hls(id, &hub_name(path), below, &request),
                     _ => is_new,
                 };
-                if !self.admits_viewer(now, id, path, is_attempt) {
-                    return;
-                }
-                match &target {
-                    Target::Live { form, .. } if self.hub.is_published(&name) => {
-                        return self.watch(now, id, &request, path, *form);
-                    }
-                    Target::Hls { below, .. } if self.has_hls(&name) => {
-                        return self.serve_hls(now, id, &request, path, below);
-                    }
-                    _ => {}
-                }
-                let wait_s = request.query_value("wait").and_then(|value| value.parse::<u64>().ok());
-                match wait_s.filter(|&seconds| seconds > 0) {
-                    Some(seconds) => {
-                        let until = now + Duration::from_secs(seconds.min(LONGEST_WAIT_S));
-                        self.wait_for_stream(id, name, Waiting { until, target: target.clone(), request });
-                    }
-                    None => self.respond_not_published(now, id, &name),
+                if self.admits_viewer(now, id, path, is_attempt) {
+                    self.ask_viewer(now, id, request, target);
                 }
             }
+        }
+    }
+
+    /// Serves a player that may have what it asked for. `viewer`: whom HLS has not seen before.
+    pub(super) fn serve_viewer(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        request: Box<Request>,
+        target: Target,
+        viewer: Option<Viewer>,
+    ) {
+        let Some(path) = target.path() else { return };
+        let name = hub_name(path);
+        match &target {
+            Target::Live { form, .. } if self.hub.is_published(&name) => {
+                return self.watch(now, id, &request, path, *form);
+            }
+            Target::Hls { below, .. } if self.has_hls(&name) => {
+                self.note_watching(now, id, path, viewer);
+                let session = viewer.and_then(|viewer| viewer.session);
+                return self.serve_hls(now, id, &request, path, below, session);
+            }
+            _ => {}
+        }
+        let wait_s = request.query_value("wait").and_then(|value| value.parse::<u64>().ok());
+        match wait_s.filter(|&seconds| seconds > 0) {
+            Some(seconds) => {
+                let until = now + Duration::from_secs(seconds.min(LONGEST_WAIT_S));
+                let is_asked = self.config.callbacks.on_play.is_set();
+                self.wait_for_stream(id, name, Waiting { until, target, request, is_asked, viewer });
+            }
+            None => self.respond_not_published(now, id, &name),
         }
     }
 
@@ -251,7 +279,12 @@ impl Engine {
             if waits_for.is_some_and(|path| hub_name(path) == name)
                 && let Some(waiting) = peer.waiting.take()
             {
-                self.handle_request(now, id, waiting.request, false);
+                let Waiting { target, request, is_asked, viewer, .. } = *waiting;
+                if is_asked {
+                    self.serve_viewer(now, id, request, target, viewer);
+                } else {
+                    self.handle_request(now, id, request, false);
+                }
                 self.schedule(id);
             }
         }
@@ -304,6 +337,7 @@ impl Engine {
         if let Some(connection) = self.connections.get(id.0) {
             info!("{}: watches {name} over HTTP", connection.peer);
         }
+        self.note_start(now, id, HTTP_LANE, path, attachment.role);
         self.join_http(now, id, attachment, mode, viewing);
     }
 

@@ -23,6 +23,7 @@ impl Engine {
         if self.config.hls.mode == HlsMode::Always && self.outputs.hls_of(&name).is_none() {
             self.start_hls(now, path);
         }
+        self.note_recording(path);
         self.drain_outputs(now);
     }
 
@@ -81,7 +82,8 @@ impl Engine {
         self.outputs.hls_of(name).is_some() || (self.config.hls.mode != HlsMode::Off && self.hub.is_published(name))
     }
 
-    /// Answers a request for what stands `below` the stream in its URL, at once or later.
+    /// Answers a request for what stands `below` the stream in its URL, at once or later. `session` is given to a
+    /// player that has none, any where it is `None`.
     pub(super) fn serve_hls(
         &mut self,
         now: Instant,
@@ -89,6 +91,7 @@ impl Engine {
         request: &Request,
         path: &StreamPath,
         below: &str,
+        session: Option<u64>,
     ) {
         let name = hub_name(path);
         if !self.seat_viewer(now, id, &name, request) {
@@ -98,7 +101,7 @@ impl Engine {
         let Some(output) = known.or_else(|| self.start_hls(now, path)) else {
             return self.respond(now, id, Response::text(503, "too many streams").with_cors());
         };
-        let session = self.next_random();
+        let session = session.unwrap_or_else(|| self.next_random());
         let Some(hls) = self.outputs.hls(output) else { return };
         let ticket = id.0 as u64;
         let answer = hls.request(now, below, &request.query, ticket, session);

@@ -100,6 +100,7 @@ impl Engine {
         let mut page = Page::default();
         self.put_totals(now, &mut page);
         self.put_connections(&mut page);
+        self.put_callbacks(&mut page);
         let delay = "Time from a message's arrival to its being written to a player.";
         page.histogram("rtmpd_added_delay_seconds", delay, &self.stats.delay);
         page.histogram("rtmpd_turn_seconds", "Turns of the event loop.", &self.stats.turns);
@@ -148,6 +149,20 @@ impl Engine {
         page.sample("rtmpd_connections", &[("protocol", "rtmp")], rtmp);
         page.sample("rtmpd_connections", &[("protocol", "http")], http);
         page.single("rtmpd_queue_bytes", "gauge", "Bytes that wait to be sent, counted for each player.", queued);
+    }
+
+    fn put_callbacks(&self, page: &mut Page) {
+        let (counts, waiting) = self.callbacks.counts();
+        let name = "rtmpd_callback_posts_total";
+        page.single(name, "counter", "Attempts to post a callback.", counts.posts);
+        let name = "rtmpd_callback_failures_total";
+        page.single(name, "counter", "Attempts without an answer, or answered with 5xx.", counts.failures);
+        let name = "rtmpd_callback_refusals_total";
+        page.single(name, "counter", "Questions whose answer was no, or that had none.", counts.refusals);
+        let name = "rtmpd_callback_untold_total";
+        page.single(name, "counter", "Events that could not be told.", counts.untold);
+        let name = "rtmpd_callbacks_waiting";
+        page.single(name, "gauge", "Callbacks that wait or are being posted.", waiting);
     }
 
     fn put_streams(&mut self, now: Instant, page: &mut Page) {

@@ -13,10 +13,14 @@
 //!    [`Engine::handle_writable`].
 //! 5. Drain [`Engine::poll_effect`] to `None`.
 //! 6. [`Engine::handle_outcome`] of every command that the disk was given.
+//! 7. For every [`Effect::Post`]: [`Engine::handle_post_input`], [`Engine::handle_post_closed`] or
+//!    [`Engine::handle_post_failed`], until [`Effect::EndPost`].
+//! 8. No [`Engine::handle_input`] between [`Effect::StopReading`] and [`Effect::ReadOn`] of a connection.
 
 mod access;
 mod api;
 mod burst;
+mod callbacks;
 mod close;
 mod connection;
 mod console;
@@ -48,6 +52,8 @@ use slab::Slab;
 
 use self::access::Usage;
 use self::burst::{LatestBurst, WireBurst};
+use self::callbacks::Callbacks;
+pub use self::callbacks::{PostId, PostRequest};
 pub use self::close::CloseReason;
 use self::connection::{Attachment, Closing, Connection, Role, Session};
 use self::deadlines::Deadlines;
@@ -64,7 +70,7 @@ use crate::access as access_room;
 use crate::config::{EngineConfig, HttpLimits, JoinMode};
 use crate::container::flv::tag;
 use crate::http::{self as http_room, HttpSession};
-use crate::hub::{Departure, Hub, IncomingFrame, PublisherId, StreamId, SubscriberId};
+use crate::hub::{Departure, Hub, IncomingFrame, PublishError, PublisherId, StreamId, SubscriberId};
 use crate::media::{FrameKind, FrameRole, TrackSet};
 use crate::output::disk;
 use crate::output::live::LiveForms;
@@ -117,6 +123,14 @@ pub enum Effect {
     Disk(disk::Command),
     /// Read the configuration again, for this connection; what comes of it goes to [`Engine::handle_reloaded`].
     Reload(ConnectionId),
+    /// Read nothing more of this connection, but tell of its end, until [`Effect::ReadOn`].
+    StopReading(ConnectionId),
+    /// Read on, beginning with what has come in between.
+    ReadOn(ConnectionId),
+    /// Connect to a program, send it this, and tell what comes back.
+    Post(PostRequest),
+    /// This post is over: its socket, where it has one, is to be closed.
+    EndPost(PostId),
 }
 
 /// What a session has to say.
@@ -151,6 +165,8 @@ pub struct Engine {
     dirty: DirtyList,
     deadlines: Deadlines,
     effects: VecDeque<Effect>,
+    /// Programs that are asked and told.
+    callbacks: Callbacks,
     shutting_down: bool,
     draining: Option<Draining>,
     stats: Stats,
@@ -178,6 +194,7 @@ impl Engine {
             dirty: DirtyList::default(),
             deadlines: Deadlines::default(),
             effects: VecDeque::new(),
+            callbacks: Callbacks::default(),
             shutting_down: false,
             draining: None,
             stats: Stats::new(now),
@@ -204,7 +221,8 @@ impl Engine {
         self.make_place(now, protocol, peer).inspect_err(|reason| self.stats.count_close(reason))?;
         let session = match protocol {
             Protocol::Rtmp => {
-                let session = ServerSession::new(now, Arc::clone(&self.session_config), self.next_random());
+                let mut session = ServerSession::new(now, Arc::clone(&self.session_config), self.next_random());
+                session.ask_before_connect(self.config.callbacks.on_connect.is_set());
                 Session::Rtmp(Box::new(session))
             }
             Protocol::Http => {
@@ -250,6 +268,7 @@ impl Engine {
     /// The peer is gone: forgets the connection. No effect follows for it.
     pub fn handle_closed(&mut self, now: Instant, id: ConnectionId, reason: CloseReason) {
         self.detach_all(now, id, Departure::Lost);
+        self.forget_client(id);
         if let Some(connection) = self.connections.try_remove(id.0) {
             self.usage.disconnect(now, connection.peer.ip());
             let reason = connection.closing.as_ref().map_or(&reason, |closing| &closing.reason);
@@ -273,6 +292,7 @@ impl Engine {
         self.end_viewers(now);
         self.play_test_stream(now);
         self.look_at_drain(now);
+        self.do_callbacks(now);
         while let Some((at, id)) = self.deadlines.pop_due(now) {
             let Some(connection) = self.connections.get_mut(id.0) else { continue };
             // An entry that a later one replaced, or of an earlier connection with this id.
@@ -290,8 +310,8 @@ impl Engine {
         let outputs = [self.outputs.poll_timeout(), self.viewers.poll_timeout()].into_iter().flatten().min();
         let test = self.test_stream.as_ref().and_then(TestStream::poll_timeout);
         let own = [self.deadlines.next(), self.dirty.held_until(), self.drain_deadline()];
-        let deadlines = own.into_iter().chain([self.hub.poll_timeout(), outputs, test]);
-        deadlines.flatten().min()
+        let others = [self.hub.poll_timeout(), outputs, test, self.callbacks.poll_timeout()];
+        own.into_iter().chain(others).flatten().min()
     }
 
     /// Next connection with something to send.
@@ -381,6 +401,7 @@ impl Engine {
     pub fn handle_outcome(&mut self, now: Instant, outcome: &disk::Outcome) {
         self.outputs.handle_outcome(outcome);
         self.drain_outputs(now);
+        self.tell_recorded(now);
     }
 
     /// The driver's turn, which began at `began`, is over: everything that could be written was.
@@ -409,11 +430,12 @@ impl Engine {
         self.shut_down_viewers(now);
         self.outputs.stop_all_recordings(now);
         self.drain_outputs(now);
+        self.end_watchings(now);
     }
 
-    /// Whether nobody is connected and no recording is being finished.
+    /// Whether nobody is connected, no recording is being finished, and nothing is to be posted.
     pub fn is_empty(&self) -> bool {
-        self.connections.is_empty() && !self.outputs.is_writing()
+        self.connections.is_empty() && !self.outputs.is_writing() && self.callbacks.is_idle()
     }
 
     /// Whether `id` publishes or plays: the exchange of commands, where each waits for the last, is over.
@@ -573,6 +595,7 @@ impl Engine {
                     // As debug text: it must not be able to write lines of its own.
                     debug!("{}: {flash_ver:?} wants {app:?}", connection.peer);
                 }
+                self.ask_connect(now, id, &info);
                 self.ask_to_reconnect(now, id);
             }
             Event::Publish { stream_id, path, .. } => self.publish(now, id, stream_id, &path),
@@ -639,9 +662,13 @@ impl Engine {
     }
 
     fn publish(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
-        if !self.admits_publisher(now, id, message_stream, path) {
-            return;
+        if self.admits_publisher(now, id, message_stream, path) && !self.asks_to_publish(now, id, message_stream, path)
+        {
+            self.start_publishing(now, id, message_stream, path);
         }
+    }
+
+    fn start_publishing(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
         let config = Arc::clone(&self.config);
         let app = config.app(&path.app);
         let identity = access_room::identity(app, &path.query);
@@ -659,6 +686,7 @@ impl Engine {
                     session.accept_publish(message_stream);
                 }
                 self.stats.publisher_began(now, grant.stream, &name);
+                self.note_start(now, id, message_stream, path, Role::Publisher);
                 let how = if grant.resumed { "publishes again" } else { "publishes" };
                 info!("{peer}: {how} {name}");
                 if let Some(evicted) = grant.evicted {
@@ -667,12 +695,23 @@ impl Engine {
                 self.begin_outputs(now, path);
                 self.begin_waiting(now, &name);
             }
-            Err(error) => {
-                warn!("{peer}: may not publish {name}: {error}");
-                self.reject(id, message_stream, code::PUBLISH_BAD_NAME, &error.to_string());
-                self.close(now, id, CloseReason::Refused(error.to_string()));
-            }
+            Err(error) => self.refuse_publisher(now, id, message_stream, &name, &error),
         }
+    }
+
+    fn refuse_publisher(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        message_stream: u32,
+        name: &str,
+        error: &PublishError,
+    ) {
+        if let Some(connection) = self.connections.get(id.0) {
+            warn!("{}: may not publish {name}: {error}", connection.peer);
+        }
+        self.reject(id, message_stream, code::PUBLISH_BAD_NAME, &error.to_string());
+        self.close(now, id, CloseReason::Refused(error.to_string()));
     }
 
     /// A publisher that lost its stream to a new one has to go.
@@ -681,6 +720,7 @@ impl Engine {
         if let Some(attachment) = self.attachment(id, message_stream) {
             self.note_past(id, attachment);
         }
+        self.note_end(now, id, message_stream);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         connection.detach(message_stream);
         let reason = CloseReason::TakenOver;
@@ -696,9 +736,12 @@ impl Engine {
     }
 
     fn play(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
-        if !self.admits_player(now, id, message_stream, path) {
-            return;
+        if self.admits_player(now, id, message_stream, path) && !self.asks_to_play(now, id, message_stream, path) {
+            self.start_playing(now, id, message_stream, path);
         }
+    }
+
+    fn start_playing(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
         let usual = self.connections.get(id.0).and_then(|connection| connection.usual_mode);
         let mode = join_mode(path, self.config.app(&path.app).join, usual);
         let name = hub_name(path);
@@ -719,6 +762,7 @@ impl Engine {
             session.accept_play(message_stream);
         }
         self.stats.player_began(stream, &name, PlayedAs::Rtmp);
+        self.note_start(now, id, message_stream, path, attachment.role);
         let waits = if self.hub.is_published(&name) { "plays" } else { "waits for" };
         info!("{peer}: {waits} {name}");
         self.take_answers(now, id);
@@ -775,6 +819,7 @@ impl Engine {
         };
         let number = hub_id(id, message_stream);
         self.note_past(id, attachment);
+        self.note_end(now, id, message_stream);
         match attachment.role {
             Role::Publisher => {
                 self.latest_burst.forget(attachment.stream);
@@ -819,6 +864,7 @@ impl Engine {
     }
 
     fn detach_all(&mut self, now: Instant, id: ConnectionId, departure: Departure) {
+        self.cancel_question(now, id);
         self.forget_hls_wait(id);
         while let Some(attachment) =
             self.connections.get(id.0).and_then(|connection| connection.attachments.first().copied())
@@ -879,6 +925,7 @@ impl Engine {
         if let Some(connection) = self.connections.try_remove(id.0)
             && let Some(closing) = &connection.closing
         {
+            self.forget_client(id);
             self.usage.disconnect(now, connection.peer.ip());
             log_close(now, &connection, &closing.reason);
             let unix_ms = self.unix_ms(now);
