@@ -10,7 +10,8 @@
 //! ([`ends`]); whoever is refused, or leaves before the answer, never began, and no end of it is told.
 //!
 //! **Who is asked about is not read from** ([`StopReading`](super::Effect::StopReading) and
-//! [`ReadOn`](super::Effect::ReadOn)): what an encoder sends without waiting stays in the kernel, whose flow control then holds the encoder back. The
+//! [`ReadOn`](super::Effect::ReadOn)): what an encoder
+//! sends without waiting stays in the kernel, whose flow control then holds the encoder back. The
 //! alternative, keeping its frames here, would need a limit of its own and a decision what to do beyond it. What came
 //! in the same read as the question, at most the loop's buffer, waits in the session. A connection that publishes
 //! already and asks for one stream more pauses as a whole for that time. HTTP connections are read on: their sessions
