@@ -61,6 +61,7 @@ struct ServerForm {
 #[serde(default, deny_unknown_fields, expecting = "a section")]
 struct LimitsForm {
     connections: usize,
+    memory_limit: usize,
     session: SessionLimits,
     http: HttpLimits,
     queue: QueueLimits,
@@ -130,6 +131,7 @@ impl From<&Config> for FileForm {
             },
             limits: LimitsForm {
                 connections: engine.connections,
+                memory_limit: engine.memory_limit,
                 session: engine.session.clone(),
                 http: engine.http.clone(),
                 queue: engine.queue.clone(),
@@ -159,6 +161,7 @@ impl From<FileForm> for Config {
             chunk_size: server.chunk_size,
             batch_ms: server.batch_ms,
             connections: limits.connections,
+            memory_limit: limits.memory_limit,
             session: limits.session,
             http: limits.http,
             queue: limits.queue,

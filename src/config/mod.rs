@@ -311,6 +311,9 @@ pub struct EngineConfig {
     pub batch_ms: u64,
     /// Connections at the same time.
     pub connections: usize,
+    /// Bytes of memory that queues, groups of pictures, unfinished messages, HLS, recordings and connections may take
+    /// together; 0: no limit.
+    pub memory_limit: usize,
     /// Limits of each session.
     pub session: SessionLimits,
     /// Limits of each HTTP connection.
@@ -352,6 +355,7 @@ impl Default for EngineConfig {
             chunk_size: DEFAULT_CHUNK_SIZE,
             batch_ms: 0,
             connections: 100_000,
+            memory_limit: 1024 * 1024 * 1024,
             session: SessionLimits::default(),
             http: HttpLimits::default(),
             queue: QueueLimits::default(),

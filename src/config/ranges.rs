@@ -34,6 +34,9 @@ const SECOND_MS: u64 = 1_000;
 const HOUR_MS: u64 = 3_600 * SECOND_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
+/// With less memory than this the server could not even hold one large picture; it is a number in the wrong unit.
+const LEAST_MEMORY: u64 = 32 * MIB;
+
 /// Every number of the configuration. Lower ends keep the server able to work at all (a `connect` command has to fit,
 /// a stream has at least metadata and two headers), upper ends keep sums of times and sizes within their types.
 const RANGES: &[Range] = &[
@@ -49,6 +52,7 @@ const RANGES: &[Range] = &[
     range("server.drain_ms", 0..=7 * DAY_MS, |c| c.engine.drain.drain_ms),
     range("server.upgrade_drain_ms", 0..=7 * DAY_MS, |c| c.engine.drain.upgrade_drain_ms),
     range("limits.connections", 1..=10_000_000, |c| c.engine.connections as u64),
+    range("limits.memory_limit", 0..=TIB, |c| c.engine.memory_limit as u64),
     // The length of a message has three bytes.
     range("limits.session.message_bytes", 4 * KIB..=16 * MIB - 1, |c| c.engine.session.message_bytes as u64),
     range("limits.session.command_bytes", 4 * KIB..=MIB, |c| c.engine.session.command_bytes as u64),
@@ -159,6 +163,12 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
         if !allowed.contains(&value) {
             return Err(Problem { keys: vec![key], text: format!("{key}: {}, is {value}", expected(allowed)) });
         }
+    }
+    let memory = config.engine.memory_limit as u64;
+    if (1..LEAST_MEMORY).contains(&memory) {
+        let key = "limits.memory_limit";
+        let text = format!("{key}: must be 0 or at least {LEAST_MEMORY}, is {memory}");
+        return Err(Problem { keys: vec![key], text });
     }
     for &(smaller, larger, why) in ORDER {
         let (Some(small), Some(large)) = (value_of(config, smaller), value_of(config, larger)) else {

@@ -14,6 +14,7 @@ use std::time::Instant;
 use log::warn;
 
 use super::connection::Role;
+use super::memory::{NO_PLAYERS_ABOVE, NO_PUBLISHERS_ABOVE, OUT_OF_MEMORY};
 use super::{CloseReason, ConnectionId, Engine, hub_name};
 use crate::access::limits::{AddressLimits, BandwidthLimit};
 use crate::access::{self, Action, REFUSAL};
@@ -118,7 +119,8 @@ impl Engine {
         message_stream: u32,
         path: &StreamPath,
     ) -> bool {
-        let decided = self.may_begin().and_then(|()| self.may_publish(now, id, path));
+        let may_begin = self.may_begin().and_then(|()| self.has_memory(NO_PUBLISHERS_ABOVE));
+        let decided = may_begin.and_then(|()| self.may_publish(now, id, path));
         self.admits(now, id, message_stream, code::PUBLISH_DENIED, decided)
     }
 
@@ -130,7 +132,8 @@ impl Engine {
         message_stream: u32,
         path: &StreamPath,
     ) -> bool {
-        let decided = self.may_begin().and_then(|()| self.may_play(now, id, path, true));
+        let may_begin = self.may_begin().and_then(|()| self.has_memory(NO_PLAYERS_ABOVE));
+        let decided = may_begin.and_then(|()| self.may_play(now, id, path, true));
         self.admits(now, id, message_stream, code::PLAY_FAILED, decided)
     }
 
@@ -143,7 +146,8 @@ impl Engine {
         decided: Result<(), CloseReason>,
     ) -> bool {
         let Err(reason) = decided else { return true };
-        self.reject(id, message_stream, code, REFUSAL);
+        let told = if matches!(reason, CloseReason::OutOfMemory(_)) { OUT_OF_MEMORY } else { REFUSAL };
+        self.reject(id, message_stream, code, told);
         self.close(now, id, reason);
         false
     }

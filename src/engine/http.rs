@@ -12,6 +12,7 @@ use super::callbacks::Viewer;
 use super::connection::{Attachment, Role};
 use super::fanout::{HTTP_LANE, hub_id, lane};
 use super::join_mode::join_mode;
+use super::memory::{NO_PLAYERS_ABOVE, OUT_OF_MEMORY, RETRY_AFTER_S};
 use super::outputs::OutputId;
 use super::queue::{Class, SendQueue};
 use super::stats::PlayedAs;
@@ -21,6 +22,7 @@ use crate::config::JoinMode;
 use crate::http::websocket;
 use crate::http::{Event, HttpSession, Method, Request, Response, ResponseHead};
 use crate::hub::{Departure, StreamId, SubscriberId};
+use crate::ledger::Purpose;
 use crate::output::live::Form;
 use crate::rtmp::path::StreamPath;
 
@@ -72,6 +74,12 @@ impl HttpPeer {
             (None, Some(_)) => "hls",
             (None, None) => "http",
         }
+    }
+
+    /// Memory that it takes beside its own size and unfinished requests, in bytes.
+    pub(super) fn held_bytes(&self) -> usize {
+        let waiting = self.waiting.as_ref().map_or(0, |waiting| size_of::<Waiting>() + waiting.request.held_bytes());
+        waiting + self.session.held_bytes()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -185,7 +193,7 @@ impl Engine {
             _ => return self.respond(now, id, Response::method_not_allowed(METHODS).with_cors()),
         }
         if let Some(file) = console::file(&request) {
-            return self.respond(now, id, file);
+            return self.respond_shared(now, id, file);
         }
         // The files of HLS stand below a stream, where another stream could be as well.
         if let Some(Target::Hls { path, below }) = Target::hls_file(&request)
@@ -245,12 +253,26 @@ impl Engine {
         }
     }
 
+    pub(super) fn respond_short_of_memory(&mut self, now: Instant, id: ConnectionId) {
+        let response = Response::text(503, OUT_OF_MEMORY).with_header("Retry-After", RETRY_AFTER_S).with_cors();
+        self.respond(now, id, response);
+    }
+
     fn respond_not_published(&mut self, now: Instant, id: ConnectionId, name: &str) {
         let text = format!("nobody publishes {name:?}; ?wait=SECONDS waits for it");
         self.respond(now, id, Response::text(404, &text).with_cors());
     }
 
+    /// Answers with a body that was made for this one.
     pub(super) fn respond(&mut self, now: Instant, id: ConnectionId, mut response: Response) {
+        for piece in &mut response.body {
+            *piece = self.memory.ledger.hold(Purpose::Sending, std::mem::take(piece));
+        }
+        self.respond_shared(now, id, response);
+    }
+
+    /// Answers with a body that others share, and that is counted where it was made.
+    pub(super) fn respond_shared(&mut self, now: Instant, id: ConnectionId, mut response: Response) {
         response.head.close |= self.sends_on(id);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         let Some(peer) = connection.http() else { return };
@@ -327,6 +349,11 @@ impl Engine {
         if form == Form::Ts && request.is_websocket {
             return self.respond(now, id, Response::text(400, "WebSocket carries .flv and .mp4, not .ts").with_cors());
         }
+        // The first bytes are made for each of them.
+        let first_bytes = self.hub.find(&name).map_or(0, |stream| self.hub.stream_bytes(stream));
+        if self.is_memory_above(NO_PLAYERS_ABOVE, first_bytes) {
+            return self.respond_short_of_memory(now, id);
+        }
         let subscriber = SubscriberId(hub_id(id, HTTP_LANE));
         let Some(stream) = self.hub.subscribe(&name, subscriber) else {
             return self.respond(now, id, Response::text(503, "too many streams").with_cors());
@@ -359,7 +386,7 @@ impl Engine {
         } else {
             Ok(peer.session.begin_endless(&ResponseHead::new(200, mime.clone()).with_cors()))
         };
-        connection.take_answers(now, now_ms);
+        connection.take_answers(now, now_ms, &self.memory.ledger);
         self.dirty.mark(id, connection);
         match begun {
             Err(error) => return self.close(now, id, error.into()),
@@ -376,6 +403,7 @@ impl Engine {
         if !bytes.is_empty() {
             viewing.push(&mut connection.queue, now_ms, Class::Kept, bytes);
         }
+        connection.count_queue(&mut self.memory);
         if burst.has_picture {
             self.hub.open(attachment.stream, SubscriberId(hub_id(id, HTTP_LANE)));
         }

@@ -4,9 +4,10 @@
 
 use std::time::Instant;
 
+use super::memory::NO_PLAYERS_ABOVE;
 use super::outputs::{Folder, Kind, OutputId};
 use super::{ConnectionId, Engine, hub_name};
-use crate::config::{HlsMode, JoinMode};
+use crate::config::{HlsConfig, HlsMode, JoinMode};
 use crate::http::{Cache, Request, Response};
 use crate::output::hls::{Answer, Hls, begins};
 use crate::output::record::{Recorder, Recording};
@@ -47,10 +48,11 @@ impl Engine {
 
     fn start_hls(&mut self, now: Instant, path: &StreamPath) -> Option<OutputId> {
         let name = hub_name(path);
-        let config = self.config.hls.clone();
+        let config = HlsConfig { window_bytes: self.hls_window_bytes(), ..self.config.hls.clone() };
         let is_on_demand = config.mode == HlsMode::OnDemand;
         let folder = (!config.directory.is_empty()).then(|| Folder::new(&config.directory));
         let hls = Hls::new(config, &path.stream, now, self.unix_ms(now));
+        let hls = hls.counted_in(self.memory.ledger.clone());
         let id = self.outputs.add(&name, is_on_demand, folder, Kind::Hls(Box::new(hls)));
         self.subscribe_output(now, id, &name).then_some(id)
     }
@@ -98,6 +100,9 @@ impl Engine {
             return;
         }
         let known = self.outputs.hls_of(&name);
+        if known.is_none() && self.is_memory_above(NO_PLAYERS_ABOVE, 0) {
+            return self.respond_short_of_memory(now, id);
+        }
         let Some(output) = known.or_else(|| self.start_hls(now, path)) else {
             return self.respond(now, id, Response::text(503, "too many streams").with_cors());
         };
@@ -135,7 +140,7 @@ impl Engine {
             Answer::BadRequest(reason) => Response::text(400, reason),
             Answer::Unavailable => Response::text(503, "not there yet; ask again"),
         };
-        self.respond(now, id, response.with_cors());
+        self.respond_shared(now, id, response.with_cors());
     }
 
     /// Nobody waits behind this connection any more.

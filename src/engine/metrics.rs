@@ -130,6 +130,13 @@ impl Engine {
         page.single("rtmpd_cache_bytes", "gauge", "Pictures and headers kept for players that join.", cached);
         let waiting = self.outputs.waiting_bytes();
         page.single("rtmpd_disk_queue_bytes", "gauge", "Recordings that wait for the disk.", waiting);
+        let name = "rtmpd_memory_bytes";
+        page.begin(name, "gauge", "Memory that counts toward the limit, by what it is used for.");
+        for (usage, bytes) in self.memory_uses() {
+            page.sample(name, &[("use", usage)], bytes);
+        }
+        let limit = self.config.memory_limit;
+        page.single("rtmpd_memory_limit_bytes", "gauge", "limits.memory_limit; 0 where there is none.", limit);
         if let Some(bytes) = stats.memory_bytes {
             page.single("process_resident_memory_bytes", "gauge", "Memory of the program.", bytes);
         }

@@ -32,6 +32,7 @@ mod histogram;
 mod http;
 mod join_mode;
 mod kept;
+mod memory;
 mod metrics;
 mod outputs;
 mod queue;
@@ -62,6 +63,7 @@ use self::drain::Draining;
 use self::fanout::{FanOut, from_hub_id, hub_id, lane};
 use self::http::HttpPeer;
 use self::join_mode::{join_mode, usual_mode};
+use self::memory::{Memory, NO_PUBLISHERS_ABOVE};
 use self::outputs::Outputs;
 use self::stats::{Past, PlayedAs, Stats};
 use self::test_stream::TestStream;
@@ -71,6 +73,7 @@ use crate::config::{EngineConfig, HttpLimits, JoinMode};
 use crate::container::flv::tag;
 use crate::http::{self as http_room, HttpSession};
 use crate::hub::{Departure, Hub, IncomingFrame, PublishError, PublisherId, StreamId, SubscriberId};
+use crate::ledger::Purpose;
 use crate::media::{FrameKind, FrameRole, TrackSet};
 use crate::output::disk;
 use crate::output::live::LiveForms;
@@ -161,6 +164,7 @@ pub struct Engine {
     /// HTTP requests for streams that are not there yet, by name.
     waiting_for: HashMap<String, Vec<ConnectionId>>,
     latest_burst: LatestBurst,
+    memory: Memory,
     connections: Slab<Connection>,
     dirty: DirtyList,
     deadlines: Deadlines,
@@ -176,6 +180,7 @@ impl Engine {
     /// An engine without connections. `random_seed` feeds handshakes.
     pub fn new(now: Instant, config: EngineConfig, random_seed: u64) -> Self {
         let session_config = SessionConfig { chunk_size: config.chunk_size, limits: config.session.clone() };
+        let memory = Memory::default();
         Engine {
             session_config: Arc::new(session_config),
             http_limits: Arc::new(config.http.clone()),
@@ -183,13 +188,14 @@ impl Engine {
             wall_clock: (now, 0),
             random: random_seed,
             hub: Hub::new(config.hub.clone()),
-            live: LiveForms::default(),
-            outputs: Outputs::default(),
+            live: LiveForms::new(memory.ledger.clone()),
+            outputs: Outputs::new(memory.ledger.clone()),
             viewers: Viewers::default(),
             usage: Usage::new(config.access),
             test_stream: config.test_stream.then(|| TestStream::new(now)).flatten(),
             waiting_for: HashMap::new(),
-            latest_burst: LatestBurst::default(),
+            latest_burst: LatestBurst::new(memory.ledger.clone()),
+            memory,
             connections: Slab::new(),
             dirty: DirtyList::default(),
             deadlines: Deadlines::default(),
@@ -231,6 +237,7 @@ impl Engine {
         };
         let id = ConnectionId(self.connections.insert(Connection::new(now, peer, self.stats.next_serial(), session)));
         debug!("{peer}: connected");
+        self.count_session(id);
         self.schedule(id);
         Ok(id)
     }
@@ -243,6 +250,8 @@ impl Engine {
         if self.connections.len() >= self.config.connections {
             return Err(CloseReason::TooManyConnections);
         }
+        // Operators may still look.
+        self.has_memory(if protocol == Protocol::Rtmp { NO_PUBLISHERS_ABOVE } else { 100 })?;
         self.usage.connect(now, peer.ip())
     }
 
@@ -262,7 +271,16 @@ impl Engine {
         if let Err(reason) = result {
             self.close(now, id, reason);
         }
+        self.count_session(id);
         self.schedule(id);
+        self.keep_within_memory(now);
+    }
+
+    /// What the session of `id` holds may have changed.
+    fn count_session(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(id.0) {
+            connection.count_session(&mut self.memory);
+        }
     }
 
     /// The peer is gone: forgets the connection. No effect follows for it.
@@ -270,6 +288,7 @@ impl Engine {
         self.detach_all(now, id, Departure::Lost);
         self.forget_client(id);
         if let Some(connection) = self.connections.try_remove(id.0) {
+            self.memory.forget(connection.counted);
             self.usage.disconnect(now, connection.peer.ip());
             let reason = connection.closing.as_ref().map_or(&reason, |closing| &closing.reason);
             log_close(now, &connection, reason);
@@ -285,6 +304,7 @@ impl Engine {
         let (hub, mut sink) = self.hub_and_sink(now);
         hub.handle_timeout(now, &mut sink);
         if streams_end {
+            self.latest_burst.clear();
             self.stats.retain_streams(|name| self.hub.find(name).is_some());
         }
         self.outputs.handle_timeout(now);
@@ -349,6 +369,7 @@ impl Engine {
         let now_ms = self.now_ms(now);
         let Some(connection) = self.connections.get_mut(id.0) else { return false };
         let sent = connection.queue.advance(now_ms, count);
+        connection.count_queue(&mut self.memory);
         let stream = match connection.attachments.first() {
             Some(attachment) => Some(attachment.stream),
             None => self.viewers.sent(&self.hub, connection, count),
@@ -406,6 +427,7 @@ impl Engine {
 
     /// The driver's turn, which began at `began`, is over: everything that could be written was.
     pub fn end_turn(&mut self, began: Instant, ended: Instant) {
+        self.keep_within_memory(ended);
         self.stats.end_turn(began, ended);
     }
 
@@ -510,6 +532,7 @@ impl Engine {
             outputs: &mut self.outputs,
             dropped: 0,
             heads: BytesMut::new(),
+            memory: &mut self.memory,
         };
         (&mut self.hub, sink)
     }
@@ -567,8 +590,11 @@ impl Engine {
         let connection = self.connections.get_mut(id.0).filter(|connection| connection.closing.is_none())?;
         match &mut connection.session {
             Session::Rtmp(session) => session.poll_event().map(SessionEvent::Rtmp),
-            // The answer to one request goes out before the next is looked at.
-            Session::Http(peer) if connection.queue.is_empty() => peer.session.poll_event().map(SessionEvent::Http),
+            // The answer to one request goes out before the next is looked at. One who watches asks no more, and what
+            // else it says must not pile up while it reads slowly.
+            Session::Http(peer) if connection.queue.is_empty() || peer.viewing.is_some() => {
+                peer.session.poll_event().map(SessionEvent::Http)
+            }
             Session::Http(_) => None,
         }
     }
@@ -576,7 +602,7 @@ impl Engine {
     fn take_answers(&mut self, now: Instant, id: ConnectionId) {
         let now_ms = self.now_ms(now);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
-        if connection.take_answers(now, now_ms) {
+        if connection.take_answers(now, now_ms, &self.memory.ledger) {
             self.dirty.mark(id, connection);
         }
         if let Some(limit) = connection.overfull(&self.config) {
@@ -636,11 +662,12 @@ impl Engine {
         self.connections.get(id.0)?.attachment(message_stream)
     }
 
-    fn frame(&mut self, now: Instant, id: ConnectionId, message_stream: u32, frame: IncomingFrame) {
+    fn frame(&mut self, now: Instant, id: ConnectionId, message_stream: u32, mut frame: IncomingFrame) {
         let Some(attachment) = self.attachment(id, message_stream) else { return };
         if !self.counts_frame(now, id, message_stream, frame.payload.len()) {
             return;
         }
+        frame.payload = self.memory.ledger.hold(Purpose::Frame, frame.payload);
         self.hand_out(now, attachment.stream, PublisherId(hub_id(id, message_stream)), frame);
     }
 
@@ -651,6 +678,7 @@ impl Engine {
         let (hub, mut sink) = self.hub_and_sink(now);
         sink.begin_frame(stream);
         hub.frame(now, stream, publisher, frame, &mut sink);
+        sink.live.end_frame();
         let dropped = sink.dropped;
         if dropped > 0 {
             self.stats.dropped(stream, dropped);
@@ -785,6 +813,7 @@ impl Engine {
         // Where the past would not fit, the player begins with the next key frame: it gets headers only.
         let fits = connection.queue.weight() + burst.bytes <= self.config.queue.bytes;
         connection.push_burst(now, now_ms, lane(attachment.message_stream), burst, fits);
+        connection.count_queue(&mut self.memory);
         if !connection.queue.is_empty() {
             self.dirty.mark(id, connection);
         }
@@ -801,7 +830,8 @@ impl Engine {
             self.hub.set_paused(attachment.stream, subscriber);
         } else if let Some(burst) = self.hub.resume(attachment.stream, subscriber, mode) {
             self.take_answers(now, id);
-            let burst = WireBurst::encode(&burst, mode, self.config.chunk_size, message_stream);
+            let ledger = &self.memory.ledger;
+            let burst = WireBurst::encode(&burst, mode, self.config.chunk_size, message_stream, ledger);
             self.send_burst(now, id, attachment, &burst);
         }
     }
@@ -888,7 +918,12 @@ impl Engine {
         }
         // What was dropped here would only delay the last words.
         connection.queue.drop_waiting(None);
-        connection.take_answers(now, now_ms);
+        connection.take_answers(now, now_ms, &self.memory.ledger);
+        // Nothing more is read.
+        if let Some(session) = connection.rtmp() {
+            session.forget_unfinished();
+        }
+        connection.count_session(&mut self.memory);
         let until = if connection.queue.is_empty() { now } else { now + linger };
         connection.closing = Some(Box::new(Closing { reason, until, finished: false }));
         if connection.queue.is_empty() {
@@ -926,6 +961,7 @@ impl Engine {
             && let Some(closing) = &connection.closing
         {
             self.forget_client(id);
+            self.memory.forget(connection.counted);
             self.usage.disconnect(now, connection.peer.ip());
             log_close(now, &connection, &closing.reason);
             let unix_ms = self.unix_ms(now);

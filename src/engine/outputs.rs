@@ -13,6 +13,7 @@ use slab::Slab;
 
 use super::callbacks::ClientInfo;
 use crate::hub::{StreamId, SubscriberId};
+use crate::ledger::{Ledger, Purpose};
 use crate::media::Frame;
 use crate::output::disk::{Command, FileId, Outcome, safe_name};
 use crate::output::hls::{Answer, FileChange, FileEffect, Hls};
@@ -98,9 +99,16 @@ pub(super) struct Outputs {
     left: Vec<(StreamId, SubscriberId)>,
     /// Files that somebody wants to know of.
     recorded: VecDeque<Recorded>,
+    /// Counts what the disk is given.
+    ledger: Ledger,
 }
 
 impl Outputs {
+    /// None yet. What they make is counted in `ledger`.
+    pub(super) fn new(ledger: Ledger) -> Self {
+        Outputs { ledger, ..Outputs::default() }
+    }
+
     /// Takes a new output. It is subscribed by the caller, who says so with [`Outputs::subscribed`].
     pub(super) fn add(&mut self, name: &str, is_on_demand: bool, folder: Option<Folder>, kind: Kind) -> OutputId {
         let by_name = match kind {
@@ -179,6 +187,33 @@ impl Outputs {
             Kind::Hls(_) => 0,
         });
         waiting.sum()
+    }
+
+    /// HLS outputs, the one that holds most first.
+    pub(super) fn hls_by_size(&self) -> Vec<OutputId> {
+        let sizes = self.outputs.iter().filter_map(|(key, output)| match &output.kind {
+            Kind::Hls(hls) => Some((hls.held_bytes(), OutputId(key))),
+            Kind::Record(_) => None,
+        });
+        let mut sizes: Vec<(usize, OutputId)> = sizes.filter(|(bytes, _)| *bytes > 0).collect();
+        sizes.sort_unstable_by(|a, b| b.cmp(a));
+        sizes.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Recordings that go on, with the bytes that wait for the disk.
+    pub(super) fn recordings(&self) -> impl Iterator<Item = (u64, OutputId)> {
+        self.outputs.iter().filter_map(|(key, output)| match &output.kind {
+            Kind::Record(recorder) if !recorder.has_ended() => Some((recorder.waiting_bytes(), OutputId(key))),
+            _ => None,
+        })
+    }
+
+    /// Ends a recording before its stream does.
+    pub(super) fn give_up_recording(&mut self, id: OutputId, reason: String) {
+        if let Some(Kind::Record(recorder)) = self.outputs.get_mut(id.0).map(|output| &mut output.kind) {
+            recorder.give_up(reason);
+            self.touched.push(id);
+        }
     }
 
     pub(super) fn frame(&mut self, now: Instant, id: OutputId, frame: &Frame) {
@@ -295,7 +330,10 @@ impl Outputs {
                     }
                 }
                 Kind::Record(recorder) => {
-                    while let Some(command) = recorder.poll_command() {
+                    while let Some(mut command) = recorder.poll_command() {
+                        if let Command::Append { bytes, .. } = &mut command {
+                            *bytes = self.ledger.hold(Purpose::Disk, std::mem::take(bytes));
+                        }
                         self.commands.push_back(command);
                     }
                     while let Some(event) = recorder.poll_event() {

@@ -381,6 +381,27 @@ impl Hub {
         self.streams.get(stream_id.0)?.publisher.as_ref().map(|publisher| publisher.id)
     }
 
+    /// Bytes of all that is kept of one stream for those who join.
+    pub fn stream_bytes(&self, stream_id: StreamId) -> usize {
+        self.streams.get(stream_id.0).map_or(0, Stream::cached_bytes)
+    }
+
+    /// Forgets the pictures that are kept for those who join: they wait for the next key frame.
+    pub fn forget_pictures(&mut self, stream_id: StreamId) {
+        self.touch(stream_id);
+        if let Some(stream) = self.streams.get_mut(stream_id.0) {
+            stream.forget_pictures();
+        }
+    }
+
+    /// Those subscribers of a stream were left out of what was sent, as with [`Delivery::Skipped`]: they go on with a
+    /// frame on which a player can begin.
+    pub fn hold_back(&mut self, stream_id: StreamId, is_one: impl Fn(SubscriberId) -> bool) {
+        if let Some(stream) = self.streams.get_mut(stream_id.0) {
+            stream.hold_back(is_one);
+        }
+    }
+
     /// Bytes of all that is kept for those who join, of all streams.
     pub fn cached_bytes(&self) -> usize {
         self.streams.iter().map(|(_, stream)| stream.cached_bytes()).sum()

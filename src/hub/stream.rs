@@ -243,6 +243,18 @@ impl Stream {
         self.headers.bytes() + self.gop.bytes()
     }
 
+    pub(super) fn forget_pictures(&mut self) {
+        self.gop.forget_video();
+    }
+
+    /// See [`super::Hub::hold_back`].
+    pub(super) fn hold_back(&mut self, is_one: impl Fn(SubscriberId) -> bool) {
+        for subscriber in self.subscribers.iter_mut().filter(|subscriber| is_one(subscriber.id)) {
+            subscriber.audio_open = false;
+            subscriber.video_open = false;
+        }
+    }
+
     /// Remembers `frame` and hands it to everyone who is to have it.
     pub(super) fn frame<S: Sink>(&mut self, frame: &Frame, limits: &CacheLimits, sink: &mut S) {
         let begins_group = self.remember(frame, limits);

@@ -195,6 +195,7 @@ impl Server {
         }
         let mut engine = Engine::new(Instant::now(), config.engine, random_seed());
         engine.set_wall_clock(Instant::now(), unix_ms());
+        engine.set_program_bytes(sys::resident_memory().unwrap_or_default());
         if let Some(listener) = listeners.iter().find(|listener| listener.protocol() == Protocol::Rtmp) {
             engine.set_rtmp_port(listener.address().port());
         }
@@ -273,6 +274,9 @@ impl Server {
             self.memory_at = now + MEMORY_INTERVAL;
             if let Some(bytes) = sys::resident_memory() {
                 self.engine.set_memory_bytes(bytes);
+                if self.engine.is_memory_kept(bytes) {
+                    sys::trim_memory();
+                }
             }
         }
     }

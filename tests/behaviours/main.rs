@@ -32,6 +32,7 @@ mod hostile_peers_are_closed_and_others_do_not_notice;
 mod last_words_are_readable;
 mod live_frames_may_wait_for_others;
 mod media_passes_as_it_came;
+mod memory_is_one_number;
 mod operators_see_and_act;
 mod players_join_in_three_ways;
 mod publishers_come_and_go;

@@ -20,6 +20,7 @@ mod callbacks;
 mod crowds;
 mod descriptors;
 mod hostile;
+mod memory;
 mod peer;
 #[path = "../interop/program.rs"]
 mod program;

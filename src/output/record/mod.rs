@@ -177,6 +177,11 @@ impl Recorder {
         self.stop();
     }
 
+    /// Ends the recording before its stream does. What the disk has of it is finished.
+    pub fn give_up(&mut self, reason: String) {
+        self.fail(reason);
+    }
+
     /// What the disk said of a file of this recorder.
     pub fn handle_outcome(&mut self, outcome: &Outcome) {
         let Some(file) = self.files.iter_mut().find(|file| file.id == outcome.file) else { return };

@@ -42,6 +42,12 @@ pub(super) struct Connecting {
 }
 
 impl ConnectNames {
+    /// Memory behind it, in bytes: a client may send long ones.
+    pub(super) fn held_bytes(&self) -> usize {
+        let len = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
+        size_of::<ConnectNames>() + self.app.len() + len(&self.tc_url) + len(&self.spare_name)
+    }
+
     /// The `tcUrl` of the same app on the server at `url` (scheme, host and port).
     pub(super) fn tc_url_at(&self, url: &str) -> String {
         format!("{}/{}", url.trim_end_matches('/'), self.app.trim_start_matches('/'))

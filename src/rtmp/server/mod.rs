@@ -33,7 +33,7 @@ use self::connect::{ConnectNames, Connecting};
 use self::streams::MessageStreams;
 use super::amf0::Value;
 use super::chunk::{ChunkDecoder, ChunkError, ChunkLimits};
-use super::handshake::{HandshakeError, ServerHandshake};
+use super::handshake::{self, HandshakeError, ServerHandshake};
 use super::message::{Message, type_id};
 use super::path::PathError;
 use crate::config::SessionLimits;
@@ -238,6 +238,24 @@ impl ServerSession {
     /// Bytes to send, in order.
     pub fn poll_output(&mut self) -> Option<Bytes> {
         self.answers.take()
+    }
+
+    /// Memory that unfinished messages take, in bytes.
+    pub fn partial_bytes(&self) -> usize {
+        self.decoder.partial_bytes()
+    }
+
+    /// Memory that the session takes beside its own size and unfinished messages, in bytes.
+    pub fn held_bytes(&self) -> usize {
+        let handshake = if self.handshake.is_some() { handshake::PACKET_BYTES } else { 0 };
+        let names = self.names.as_ref().map_or(0, |names| names.held_bytes());
+        let events = self.events.capacity() * size_of::<Event>();
+        handshake + names + events + self.decoder.state_bytes() + self.answers.len()
+    }
+
+    /// Forgets unfinished messages: nothing more is read. To be called on a session that ends.
+    pub fn forget_unfinished(&mut self) {
+        self.decoder = ChunkDecoder::new(chunk_limits(&self.config.limits, self.trust));
     }
 
     fn handle_message(&mut self, message: Message) -> Result<(), SessionError> {
