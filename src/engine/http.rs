@@ -8,13 +8,16 @@ use bytes::Bytes;
 use log::info;
 
 use super::api::is_for_operators;
+use super::callbacks::Viewer;
 use super::connection::{Attachment, Role};
 use super::fanout::{HTTP_LANE, hub_id, lane};
+use super::join_mode::join_mode;
 use super::memory::{NO_PLAYERS_ABOVE, OUT_OF_MEMORY, RETRY_AFTER_S};
 use super::outputs::OutputId;
 use super::queue::{Class, SendQueue};
 use super::stats::PlayedAs;
-use super::{CloseReason, ConnectionId, Engine, console, hub_name, join_mode};
+use super::viewers::HlsSeat;
+use super::{CloseReason, ConnectionId, Engine, console, hub_name};
 use crate::config::JoinMode;
 use crate::http::websocket;
 use crate::http::{Event, HttpSession, Method, Request, Response, ResponseHead};
@@ -35,8 +38,8 @@ pub(super) struct HttpPeer {
     waiting: Option<Box<Waiting>>,
     /// It asked for a part of HLS that is not there yet.
     pub(super) waits_for: Option<OutputId>,
-    /// The stream of which it asked for HLS last.
-    pub(super) hls: Option<Box<str>>,
+    /// What it has to do with HLS, where it asked for some.
+    pub(super) hls: Option<Box<HlsSeat>>,
 }
 
 /// How a player over HTTP watches.
@@ -52,18 +55,14 @@ struct Waiting {
     until: Instant,
     target: Target,
     request: Box<Request>,
+    /// A program was asked already, and who it is.
+    is_asked: bool,
+    viewer: Option<Viewer>,
 }
 
 impl HttpPeer {
     pub(super) fn new(session: HttpSession) -> Self {
         HttpPeer { session, viewing: None, is_over: false, waiting: None, waits_for: None, hls: None }
-    }
-
-    /// It asks for HLS of the stream with this name.
-    pub(super) fn note_hls(&mut self, name: &str) {
-        if self.hls.as_deref() != Some(name) {
-            self.hls = Some(name.into());
-        }
     }
 
     /// What it plays, in one word.
@@ -105,7 +104,7 @@ impl Viewing {
 
 /// What a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Target {
+pub(super) enum Target {
     /// `/healthz`.
     Health,
     /// A stream without end.
@@ -141,10 +140,19 @@ impl Target {
         Some(Target::Hls { path: resolve(name, &request.query)?, below: file.to_owned() })
     }
 
-    fn path(&self) -> Option<&StreamPath> {
+    pub(super) fn path(&self) -> Option<&StreamPath> {
         match self {
             Target::Live { path, .. } | Target::Hls { path, .. } => Some(path),
             Target::Health | Target::Nothing => None,
+        }
+    }
+
+    /// The same of another stream.
+    pub(super) fn at(self, path: StreamPath) -> Target {
+        match self {
+            Target::Live { form, .. } => Target::Live { path, form },
+            Target::Hls { below, .. } => Target::Hls { path, below },
+            Target::Health | Target::Nothing => self,
         }
     }
 }
@@ -159,14 +167,16 @@ const LONGEST_WAIT_S: u64 = 60;
 impl Engine {
     pub(super) fn handle_http_event(&mut self, now: Instant, id: ConnectionId, event: Event) {
         match event {
-            Event::Request(request) => self.handle_request(now, id, request),
+            Event::Request(request) => self.handle_request(now, id, request, true),
             // Players have nothing to say.
             Event::WebSocketText(_) | Event::WebSocketBinary(_) => {}
             Event::WebSocketClosed { .. } => self.close(now, id, CloseReason::PeerClosed),
         }
     }
 
-    fn handle_request(&mut self, now: Instant, id: ConnectionId, request: Box<Request>) {
+    /// Answers a request, or has it wait; then it comes once more, and is not new.
+    fn handle_request(&mut self, now: Instant, id: ConnectionId, request: Box<Request>, is_new: bool) {
+        self.leave_seat(id);
         if self.config.api.enabled && is_for_operators(&request) {
             return self.serve_api(now, id, &request);
         }
@@ -189,8 +199,9 @@ impl Engine {
         if let Some(Target::Hls { path, below }) = Target::hls_file(&request)
             && self.has_hls(&hub_name(&path))
         {
-            if self.admits_viewer(now, id, &path) {
-                self.serve_hls(now, id, &request, &path, &below);
+            let is_attempt = is_new && self.begins_hls(id, &hub_name(&path), &below, &request);
+            if self.admits_viewer(now, id, &path, is_attempt) {
+                self.ask_viewer(now, id, request, Target::Hls { path, below });
             }
             return;
         }
@@ -198,28 +209,47 @@ impl Engine {
             Target::Health => self.respond(now, id, Response::new(200, TEXT, "ok\n")),
             Target::Nothing => self.respond(now, id, Response::text(404, "there is nothing here").with_cors()),
             Target::Live { ref path, .. } | Target::Hls { ref path, .. } => {
-                if !self.admits_viewer(now, id, path) {
-                    return;
-                }
-                let name = hub_name(path);
-                match &target {
-                    Target::Live { form, .. } if self.hub.is_published(&name) => {
-                        return self.watch(now, id, &request, path, *form);
-                    }
-                    Target::Hls { below, .. } if self.has_hls(&name) => {
-                        return self.serve_hls(now, id, &request, path, below);
-                    }
-                    _ => {}
-                }
-                let wait_s = request.query_value("wait").and_then(|value| value.parse::<u64>().ok());
-                match wait_s.filter(|&seconds| seconds > 0) {
-                    Some(seconds) => {
-                        let until = now + Duration::from_secs(seconds.min(LONGEST_WAIT_S));
-                        self.wait_for_stream(id, name, Waiting { until, target: target.clone(), request });
-                    }
-                    None => self.respond_not_published(now, id, &name),
+                let is_attempt = match &target {
+                    Target::Hls { below, .. } => is_new && self.begins_hls(id, &hub_name(path), below, &request),
+                    _ => is_new,
+                };
+                if self.admits_viewer(now, id, path, is_attempt) {
+                    self.ask_viewer(now, id, request, target);
                 }
             }
+        }
+    }
+
+    /// Serves a player that may have what it asked for. `viewer`: whom HLS has not seen before.
+    pub(super) fn serve_viewer(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        request: Box<Request>,
+        target: Target,
+        viewer: Option<Viewer>,
+    ) {
+        let Some(path) = target.path() else { return };
+        let name = hub_name(path);
+        match &target {
+            Target::Live { form, .. } if self.hub.is_published(&name) => {
+                return self.watch(now, id, &request, path, *form);
+            }
+            Target::Hls { below, .. } if self.has_hls(&name) => {
+                self.note_watching(now, id, path, viewer);
+                let session = viewer.and_then(|viewer| viewer.session);
+                return self.serve_hls(now, id, &request, path, below, session);
+            }
+            _ => {}
+        }
+        let wait_s = request.query_value("wait").and_then(|value| value.parse::<u64>().ok());
+        match wait_s.filter(|&seconds| seconds > 0) {
+            Some(seconds) => {
+                let until = now + Duration::from_secs(seconds.min(LONGEST_WAIT_S));
+                let is_asked = self.config.callbacks.on_play.is_set();
+                self.wait_for_stream(id, name, Waiting { until, target, request, is_asked, viewer });
+            }
+            None => self.respond_not_published(now, id, &name),
         }
     }
 
@@ -271,7 +301,12 @@ impl Engine {
             if waits_for.is_some_and(|path| hub_name(path) == name)
                 && let Some(waiting) = peer.waiting.take()
             {
-                self.handle_request(now, id, waiting.request);
+                let Waiting { target, request, is_asked, viewer, .. } = *waiting;
+                if is_asked {
+                    self.serve_viewer(now, id, request, target, viewer);
+                } else {
+                    self.handle_request(now, id, request, false);
+                }
                 self.schedule(id);
             }
         }
@@ -323,12 +358,13 @@ impl Engine {
         let Some(stream) = self.hub.subscribe(&name, subscriber) else {
             return self.respond(now, id, Response::text(503, "too many streams").with_cors());
         };
-        let mode = join_mode(path, self.config.app(&path.app).join);
+        let mode = join_mode(path, self.config.app(&path.app).join, None);
         let viewing = Viewing { form, is_websocket: request.is_websocket };
         let attachment = Attachment { message_stream: HTTP_LANE, stream, role: Role::Subscriber { mode } };
         if let Some(connection) = self.connections.get(id.0) {
             info!("{}: watches {name} over HTTP", connection.peer);
         }
+        self.note_start(now, id, HTTP_LANE, path, attachment.role);
         self.join_http(now, id, attachment, mode, viewing);
     }
 

@@ -9,7 +9,7 @@ use super::outputs::{Folder, Kind, OutputId};
 use super::{ConnectionId, Engine, hub_name};
 use crate::config::{HlsConfig, HlsMode, JoinMode};
 use crate::http::{Cache, Request, Response};
-use crate::output::hls::{Answer, Hls};
+use crate::output::hls::{Answer, Hls, begins};
 use crate::output::record::{Recorder, Recording};
 use crate::rtmp::path::StreamPath;
 
@@ -24,6 +24,7 @@ impl Engine {
         if self.config.hls.mode == HlsMode::Always && self.outputs.hls_of(&name).is_none() {
             self.start_hls(now, path);
         }
+        self.note_recording(path);
         self.drain_outputs(now);
     }
 
@@ -73,12 +74,18 @@ impl Engine {
         true
     }
 
+    /// Whether nothing more will come in HLS of `name`.
+    pub(super) fn is_hls_over(&self, name: &str) -> bool {
+        self.outputs.is_hls_over(name) && !self.hub.is_published(name)
+    }
+
     /// Whether there is HLS of `name`, or could be.
     pub(super) fn has_hls(&self, name: &str) -> bool {
         self.outputs.hls_of(name).is_some() || (self.config.hls.mode != HlsMode::Off && self.hub.is_published(name))
     }
 
-    /// Answers a request for what stands `below` the stream in its URL, at once or later.
+    /// Answers a request for what stands `below` the stream in its URL, at once or later. `session` is given to a
+    /// player that has none, any where it is `None`.
     pub(super) fn serve_hls(
         &mut self,
         now: Instant,
@@ -86,21 +93,29 @@ impl Engine {
         request: &Request,
         path: &StreamPath,
         below: &str,
+        session: Option<u64>,
     ) {
-        let known = self.outputs.hls_of(&hub_name(path));
+        let name = hub_name(path);
+        if !self.seat_viewer(now, id, &name, request) {
+            return;
+        }
+        let known = self.outputs.hls_of(&name);
         if known.is_none() && self.is_memory_above(NO_PLAYERS_ABOVE, 0) {
             return self.respond_short_of_memory(now, id);
         }
         let Some(output) = known.or_else(|| self.start_hls(now, path)) else {
             return self.respond(now, id, Response::text(503, "too many streams").with_cors());
         };
-        let session = self.next_random();
+        let session = session.unwrap_or_else(|| self.next_random());
         let Some(hls) = self.outputs.hls(output) else { return };
         let ticket = id.0 as u64;
-        if let Some(peer) = self.connections.get_mut(id.0).and_then(|connection| connection.http()) {
-            peer.note_hls(&hub_name(path));
+        let answer = hls.request(now, below, &request.query, ticket, session);
+        let window = hls.viewing_window();
+        if !matches!(answer, Answer::NotFound | Answer::BadRequest(_)) {
+            let given = begins(below, &request.query).then_some(session);
+            self.note_viewer(now, id, request, given, window);
         }
-        match hls.request(now, below, &request.query, ticket, session) {
+        match answer {
             Answer::Wait => {
                 if let Some(peer) = self.connections.get_mut(id.0).and_then(|connection| connection.http()) {
                     peer.waits_for = Some(output);

@@ -13,10 +13,14 @@
 //!    [`Engine::handle_writable`].
 //! 5. Drain [`Engine::poll_effect`] to `None`.
 //! 6. [`Engine::handle_outcome`] of every command that the disk was given.
+//! 7. For every [`Effect::Post`]: [`Engine::handle_post_input`], [`Engine::handle_post_closed`] or
+//!    [`Engine::handle_post_failed`], until [`Effect::EndPost`].
+//! 8. No [`Engine::handle_input`] between [`Effect::StopReading`] and [`Effect::ReadOn`] of a connection.
 
 mod access;
 mod api;
 mod burst;
+mod callbacks;
 mod close;
 mod connection;
 mod console;
@@ -26,6 +30,7 @@ mod drain;
 mod fanout;
 mod histogram;
 mod http;
+mod join_mode;
 mod kept;
 mod memory;
 mod metrics;
@@ -33,6 +38,7 @@ mod outputs;
 mod queue;
 mod stats;
 mod test_stream;
+mod viewers;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -47,6 +53,8 @@ use slab::Slab;
 
 use self::access::Usage;
 use self::burst::{LatestBurst, WireBurst};
+use self::callbacks::Callbacks;
+pub use self::callbacks::{PostId, PostRequest};
 pub use self::close::CloseReason;
 use self::connection::{Attachment, Closing, Connection, Role, Session};
 use self::deadlines::Deadlines;
@@ -54,15 +62,17 @@ use self::dirty::DirtyList;
 use self::drain::Draining;
 use self::fanout::{FanOut, from_hub_id, hub_id, lane};
 use self::http::HttpPeer;
+use self::join_mode::{join_mode, usual_mode};
 use self::memory::{Memory, NO_PUBLISHERS_ABOVE};
 use self::outputs::Outputs;
 use self::stats::{Past, PlayedAs, Stats};
 use self::test_stream::TestStream;
+use self::viewers::Viewers;
 use crate::access as access_room;
 use crate::config::{EngineConfig, HttpLimits, JoinMode};
 use crate::container::flv::tag;
 use crate::http::{self as http_room, HttpSession};
-use crate::hub::{Departure, Hub, IncomingFrame, PublisherId, StreamId, SubscriberId};
+use crate::hub::{Departure, Hub, IncomingFrame, PublishError, PublisherId, StreamId, SubscriberId};
 use crate::ledger::Purpose;
 use crate::media::{FrameKind, FrameRole, TrackSet};
 use crate::output::disk;
@@ -116,6 +126,14 @@ pub enum Effect {
     Disk(disk::Command),
     /// Read the configuration again, for this connection; what comes of it goes to [`Engine::handle_reloaded`].
     Reload(ConnectionId),
+    /// Read nothing more of this connection, but tell of its end, until [`Effect::ReadOn`].
+    StopReading(ConnectionId),
+    /// Read on, beginning with what has come in between.
+    ReadOn(ConnectionId),
+    /// Connect to a program, send it this, and tell what comes back.
+    Post(PostRequest),
+    /// This post is over: its socket, where it has one, is to be closed.
+    EndPost(PostId),
 }
 
 /// What a session has to say.
@@ -139,6 +157,7 @@ pub struct Engine {
     /// What players over HTTP are sent.
     live: LiveForms,
     outputs: Outputs,
+    viewers: Viewers,
     /// What addresses and publishers use.
     usage: Usage,
     test_stream: Option<TestStream>,
@@ -150,6 +169,8 @@ pub struct Engine {
     dirty: DirtyList,
     deadlines: Deadlines,
     effects: VecDeque<Effect>,
+    /// Programs that are asked and told.
+    callbacks: Callbacks,
     shutting_down: bool,
     draining: Option<Draining>,
     stats: Stats,
@@ -169,6 +190,7 @@ impl Engine {
             hub: Hub::new(config.hub.clone()),
             live: LiveForms::new(memory.ledger.clone()),
             outputs: Outputs::new(memory.ledger.clone()),
+            viewers: Viewers::default(),
             usage: Usage::new(config.access),
             test_stream: config.test_stream.then(|| TestStream::new(now)).flatten(),
             waiting_for: HashMap::new(),
@@ -178,6 +200,7 @@ impl Engine {
             dirty: DirtyList::default(),
             deadlines: Deadlines::default(),
             effects: VecDeque::new(),
+            callbacks: Callbacks::default(),
             shutting_down: false,
             draining: None,
             stats: Stats::new(now),
@@ -204,7 +227,8 @@ impl Engine {
         self.make_place(now, protocol, peer).inspect_err(|reason| self.stats.count_close(reason))?;
         let session = match protocol {
             Protocol::Rtmp => {
-                let session = ServerSession::new(now, Arc::clone(&self.session_config), self.next_random());
+                let mut session = ServerSession::new(now, Arc::clone(&self.session_config), self.next_random());
+                session.ask_before_connect(self.config.callbacks.on_connect.is_set());
                 Session::Rtmp(Box::new(session))
             }
             Protocol::Http => {
@@ -262,6 +286,7 @@ impl Engine {
     /// The peer is gone: forgets the connection. No effect follows for it.
     pub fn handle_closed(&mut self, now: Instant, id: ConnectionId, reason: CloseReason) {
         self.detach_all(now, id, Departure::Lost);
+        self.forget_client(id);
         if let Some(connection) = self.connections.try_remove(id.0) {
             self.memory.forget(connection.counted);
             self.usage.disconnect(now, connection.peer.ip());
@@ -284,8 +309,10 @@ impl Engine {
         }
         self.outputs.handle_timeout(now);
         self.drain_outputs(now);
+        self.end_viewers(now);
         self.play_test_stream(now);
         self.look_at_drain(now);
+        self.do_callbacks(now);
         while let Some((at, id)) = self.deadlines.pop_due(now) {
             let Some(connection) = self.connections.get_mut(id.0) else { continue };
             // An entry that a later one replaced, or of an earlier connection with this id.
@@ -300,11 +327,11 @@ impl Engine {
 
     /// When [`Engine::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let outputs = self.outputs.poll_timeout();
+        let outputs = [self.outputs.poll_timeout(), self.viewers.poll_timeout()].into_iter().flatten().min();
         let test = self.test_stream.as_ref().and_then(TestStream::poll_timeout);
         let own = [self.deadlines.next(), self.dirty.held_until(), self.drain_deadline()];
-        let deadlines = own.into_iter().chain([self.hub.poll_timeout(), outputs, test]);
-        deadlines.flatten().min()
+        let others = [self.hub.poll_timeout(), outputs, test, self.callbacks.poll_timeout()];
+        own.into_iter().chain(others).flatten().min()
     }
 
     /// Next connection with something to send.
@@ -343,7 +370,10 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(id.0) else { return false };
         let sent = connection.queue.advance(now_ms, count);
         connection.count_queue(&mut self.memory);
-        let stream = connection.attachments.first().map(|attachment| attachment.stream);
+        let stream = match connection.attachments.first() {
+            Some(attachment) => Some(attachment.stream),
+            None => self.viewers.sent(&self.hub, connection, count),
+        };
         self.stats.written(now, stream, count, sent);
         connection.bytes_out += count as u64;
         connection.progress_at = now;
@@ -392,6 +422,7 @@ impl Engine {
     pub fn handle_outcome(&mut self, now: Instant, outcome: &disk::Outcome) {
         self.outputs.handle_outcome(outcome);
         self.drain_outputs(now);
+        self.tell_recorded(now);
     }
 
     /// The driver's turn, which began at `began`, is over: everything that could be written was.
@@ -418,18 +449,34 @@ impl Engine {
             self.end_session(now, id, "server shuts down");
         }
         self.shut_down_test_stream(now);
+        self.shut_down_viewers(now);
         self.outputs.stop_all_recordings(now);
         self.drain_outputs(now);
+        self.end_watchings(now);
     }
 
-    /// Whether nobody is connected and no recording is being finished.
+    /// Whether nobody is connected, no recording is being finished, and nothing is to be posted.
     pub fn is_empty(&self) -> bool {
-        self.connections.is_empty() && !self.outputs.is_writing()
+        self.connections.is_empty() && !self.outputs.is_writing() && self.callbacks.is_idle()
     }
 
     /// Whether `id` publishes or plays: the exchange of commands, where each waits for the last, is over.
     pub fn is_settled(&self, id: ConnectionId) -> bool {
         self.connections.get(id.0).is_none_or(|connection| !connection.attachments.is_empty())
+    }
+
+    /// How long the oldest waiting byte of each stream's slowest player has waited, in milliseconds; 0 is left out.
+    fn lags_ms(&self, now: Instant) -> HashMap<StreamId, u32> {
+        let now_ms = self.now_ms(now);
+        let mut lags = HashMap::new();
+        for (_, connection) in &self.connections {
+            let lag_ms = connection.queue.lag_ms(now_ms);
+            if let (1.., Some(attachment)) = (lag_ms, connection.attachments.first()) {
+                let lag = lags.entry(attachment.stream).or_default();
+                *lag = lag_ms.max(*lag);
+            }
+        }
+        lags
     }
 
     /// Number of streams that somebody publishes.
@@ -566,13 +613,15 @@ impl Engine {
     fn handle_event(&mut self, now: Instant, id: ConnectionId, event: Event) {
         match event {
             Event::Connected(info) => {
-                if let Some(connection) = self.connections.get(id.0) {
+                if let Some(connection) = self.connections.get_mut(id.0) {
+                    connection.usual_mode = usual_mode(info.flash_ver.as_deref());
                     let flash_ver = info.flash_ver.as_deref().unwrap_or("unnamed client");
                     // Behind the ? there may be a key.
                     let app = info.app.split('?').next().unwrap_or_default();
                     // As debug text: it must not be able to write lines of its own.
                     debug!("{}: {flash_ver:?} wants {app:?}", connection.peer);
                 }
+                self.ask_connect(now, id, &info);
                 self.ask_to_reconnect(now, id);
             }
             Event::Publish { stream_id, path, .. } => self.publish(now, id, stream_id, &path),
@@ -641,9 +690,13 @@ impl Engine {
     }
 
     fn publish(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
-        if !self.admits_publisher(now, id, message_stream, path) {
-            return;
+        if self.admits_publisher(now, id, message_stream, path) && !self.asks_to_publish(now, id, message_stream, path)
+        {
+            self.start_publishing(now, id, message_stream, path);
         }
+    }
+
+    fn start_publishing(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
         let config = Arc::clone(&self.config);
         let app = config.app(&path.app);
         let identity = access_room::identity(app, &path.query);
@@ -661,6 +714,7 @@ impl Engine {
                     session.accept_publish(message_stream);
                 }
                 self.stats.publisher_began(now, grant.stream, &name);
+                self.note_start(now, id, message_stream, path, Role::Publisher);
                 let how = if grant.resumed { "publishes again" } else { "publishes" };
                 info!("{peer}: {how} {name}");
                 if let Some(evicted) = grant.evicted {
@@ -669,12 +723,23 @@ impl Engine {
                 self.begin_outputs(now, path);
                 self.begin_waiting(now, &name);
             }
-            Err(error) => {
-                warn!("{peer}: may not publish {name}: {error}");
-                self.reject(id, message_stream, code::PUBLISH_BAD_NAME, &error.to_string());
-                self.close(now, id, CloseReason::Refused(error.to_string()));
-            }
+            Err(error) => self.refuse_publisher(now, id, message_stream, &name, &error),
         }
+    }
+
+    fn refuse_publisher(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        message_stream: u32,
+        name: &str,
+        error: &PublishError,
+    ) {
+        if let Some(connection) = self.connections.get(id.0) {
+            warn!("{}: may not publish {name}: {error}", connection.peer);
+        }
+        self.reject(id, message_stream, code::PUBLISH_BAD_NAME, &error.to_string());
+        self.close(now, id, CloseReason::Refused(error.to_string()));
     }
 
     /// A publisher that lost its stream to a new one has to go.
@@ -683,6 +748,7 @@ impl Engine {
         if let Some(attachment) = self.attachment(id, message_stream) {
             self.note_past(id, attachment);
         }
+        self.note_end(now, id, message_stream);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         connection.detach(message_stream);
         let reason = CloseReason::TakenOver;
@@ -698,10 +764,14 @@ impl Engine {
     }
 
     fn play(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
-        if !self.admits_player(now, id, message_stream, path) {
-            return;
+        if self.admits_player(now, id, message_stream, path) && !self.asks_to_play(now, id, message_stream, path) {
+            self.start_playing(now, id, message_stream, path);
         }
-        let mode = join_mode(path, self.config.app(&path.app).join);
+    }
+
+    fn start_playing(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
+        let usual = self.connections.get(id.0).and_then(|connection| connection.usual_mode);
+        let mode = join_mode(path, self.config.app(&path.app).join, usual);
         let name = hub_name(path);
         let subscriber = SubscriberId(hub_id(id, message_stream));
         let subscribed = self.hub.subscribe(&name, subscriber);
@@ -720,6 +790,7 @@ impl Engine {
             session.accept_play(message_stream);
         }
         self.stats.player_began(stream, &name, PlayedAs::Rtmp);
+        self.note_start(now, id, message_stream, path, attachment.role);
         let waits = if self.hub.is_published(&name) { "plays" } else { "waits for" };
         info!("{peer}: {waits} {name}");
         self.take_answers(now, id);
@@ -740,7 +811,7 @@ impl Engine {
             return;
         }
         // Where the past would not fit, the player begins with the next key frame: it gets headers only.
-        let fits = connection.queue.len() + burst.bytes <= self.config.queue.bytes;
+        let fits = connection.queue.weight() + burst.bytes <= self.config.queue.bytes;
         connection.push_burst(now, now_ms, lane(attachment.message_stream), burst, fits);
         connection.count_queue(&mut self.memory);
         if !connection.queue.is_empty() {
@@ -778,6 +849,7 @@ impl Engine {
         };
         let number = hub_id(id, message_stream);
         self.note_past(id, attachment);
+        self.note_end(now, id, message_stream);
         match attachment.role {
             Role::Publisher => {
                 self.latest_burst.forget(attachment.stream);
@@ -822,6 +894,7 @@ impl Engine {
     }
 
     fn detach_all(&mut self, now: Instant, id: ConnectionId, departure: Departure) {
+        self.cancel_question(now, id);
         self.forget_hls_wait(id);
         while let Some(attachment) =
             self.connections.get(id.0).and_then(|connection| connection.attachments.first().copied())
@@ -887,6 +960,7 @@ impl Engine {
         if let Some(connection) = self.connections.try_remove(id.0)
             && let Some(closing) = &connection.closing
         {
+            self.forget_client(id);
             self.memory.forget(connection.counted);
             self.usage.disconnect(now, connection.peer.ip());
             log_close(now, &connection, &closing.reason);
@@ -901,17 +975,6 @@ impl Engine {
 /// `localhost` where players elsewhere say an address.
 fn hub_name(path: &StreamPath) -> String {
     format!("{}/{}", path.app, path.stream)
-}
-
-/// `?join=edge|gop|key`, and `?gop=0` as other servers have it.
-fn join_mode(path: &StreamPath, default: JoinMode) -> JoinMode {
-    if let Some(mode) = path.query_value("join").as_deref().and_then(JoinMode::parse) {
-        return mode;
-    }
-    match path.query_value("gop").as_deref() {
-        Some("0") => JoinMode::Key,
-        _ => default,
-    }
 }
 
 /// What an `onMetaData` says of rates.

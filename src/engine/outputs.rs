@@ -4,11 +4,14 @@
 //! how an answer is written; what is to be told to others is fetched by the engine.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::time::Instant;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use log::{info, warn};
 use slab::Slab;
 
+use super::callbacks::ClientInfo;
 use crate::hub::{StreamId, SubscriberId};
 use crate::ledger::{Ledger, Purpose};
 use crate::media::Frame;
@@ -55,11 +58,22 @@ pub(super) struct Output {
     folder: Option<Folder>,
     /// It ends as soon as nobody asks for it.
     is_on_demand: bool,
+    /// Whose stream is recorded, where somebody wants to know.
+    client: Option<Arc<ClientInfo>>,
+}
+
+/// A file of a recording is whole.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    pub(super) client: Arc<ClientInfo>,
+    pub(super) path: PathBuf,
+    pub(super) bytes: u64,
+    pub(super) duration_ms: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Folder {
-    pub(super) directory: std::path::PathBuf,
+    pub(super) directory: PathBuf,
     next_file: u32,
     /// A failure was told to the log.
     has_failed: bool,
@@ -83,6 +97,8 @@ pub(super) struct Outputs {
     commands: VecDeque<Command>,
     /// Those that have left the hub.
     left: Vec<(StreamId, SubscriberId)>,
+    /// Files that somebody wants to know of.
+    recorded: VecDeque<Recorded>,
     /// Counts what the disk is given.
     ledger: Ledger,
 }
@@ -99,7 +115,8 @@ impl Outputs {
             Kind::Hls(_) => &mut self.hls,
             Kind::Record(_) => &mut self.recorders,
         };
-        let output = Output { name: name.to_owned(), kind, stream: None, wakes_at: None, folder, is_on_demand };
+        let name_of = name.to_owned();
+        let output = Output { name: name_of, kind, stream: None, wakes_at: None, folder, is_on_demand, client: None };
         let id = OutputId(self.outputs.insert(output));
         by_name.insert(name.to_owned(), id);
         self.touched.push(id);
@@ -135,12 +152,32 @@ impl Outputs {
         }
     }
 
-    /// Players of a stream over HLS.
-    pub(super) fn hls_viewers(&self, now: Instant, name: &str) -> usize {
+    /// Whether there is no HLS of a stream, or none to come.
+    pub(super) fn is_hls_over(&self, name: &str) -> bool {
         match self.hls_of(name).and_then(|id| self.outputs.get(id.0)).map(|output| &output.kind) {
-            Some(Kind::Hls(hls)) => hls.viewers(now),
-            _ => 0,
+            Some(Kind::Hls(hls)) => hls.is_over(),
+            _ => true,
         }
+    }
+
+    /// After so long without a request a player of a stream over HLS is gone.
+    pub(super) fn viewing_window(&self, name: &str) -> Option<Duration> {
+        match &self.outputs.get(self.hls_of(name)?.0)?.kind {
+            Kind::Hls(hls) => Some(hls.viewing_window()),
+            Kind::Record(_) => None,
+        }
+    }
+
+    /// Whose stream it is that is recorded.
+    pub(super) fn set_client(&mut self, id: OutputId, client: Arc<ClientInfo>) {
+        if let Some(output) = self.outputs.get_mut(id.0) {
+            output.client = Some(client);
+        }
+    }
+
+    /// A file that is whole and that somebody wants to know of.
+    pub(super) fn poll_recorded(&mut self) -> Option<Recorded> {
+        self.recorded.pop_front()
     }
 
     /// Bytes of recordings that wait for the disk.
@@ -301,6 +338,12 @@ impl Outputs {
                     }
                     while let Some(event) = recorder.poll_event() {
                         tell(&output.name, &event);
+                        if let (RecordEvent::FileDone { name, bytes, duration_ms }, Some(client)) =
+                            (event, &output.client)
+                        {
+                            let (client, path) = (Arc::clone(client), recorder.directory().join(name));
+                            self.recorded.push_back(Recorded { client, path, bytes, duration_ms });
+                        }
                     }
                     if recorder.has_ended() {
                         if self.recorders.get(&output.name) == Some(&id) {

@@ -168,13 +168,7 @@ impl Hub {
         let evicted = match &stream.publisher {
             None => None,
             Some(present) => {
-                let silent = now.saturating_duration_since(present.heard_at);
-                let may_take_over = takeover == Takeover::WhenSilent
-                    && silent >= Duration::from_millis(limits.takeover_silence_ms)
-                    && present.identity == identity;
-                if !may_take_over {
-                    return Err(PublishError::AlreadyPublishing);
-                }
+                present.gives_way(now, identity, takeover, limits)?;
                 Some(present.id)
             }
         };
@@ -185,6 +179,27 @@ impl Hub {
             self.graces.remove(&(until, stream_id));
         }
         Ok(Grant { stream: stream_id, evicted, resumed: evicted.is_some() || grace_until.is_some() })
+    }
+
+    /// Whether [`Hub::publish`] would be granted now. Nothing changes.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    pub fn check_publish(
+        &self,
+        now: Instant,
+        name: &str,
+        identity: &str,
+        takeover: Takeover,
+    ) -> Result<(), PublishError> {
+        let Some(id) = self.names.get(name) else {
+            let is_full = self.streams.len() >= self.limits.streams;
+            return if is_full { Err(PublishError::TooManyStreams) } else { Ok(()) };
+        };
+        match self.streams.get(id.0).and_then(|stream| stream.publisher.as_ref()) {
+            Some(present) => present.gives_way(now, identity, takeover, &self.limits),
+            None => Ok(()),
+        }
     }
 
     /// A publisher leaves. Nothing happens where it is no longer the publisher.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::cache::{GopCache, Headers, is_coded_video};
 use super::join::{self, Burst};
 use super::timeline::Timeline;
-use super::{Delivery, IncomingFrame, PublisherId, Sink, SubscriberId};
-use crate::config::{CacheLimits, JoinMode};
+use super::{Delivery, IncomingFrame, PublishError, PublisherId, Sink, SubscriberId};
+use crate::config::{CacheLimits, HubLimits, JoinMode, Takeover};
 use crate::media::{Frame, FrameKind, FrameRole, HeaderKind};
 
 /// The publisher of a stream, while there is one.
@@ -19,6 +19,23 @@ pub(super) struct Publisher {
     pub(super) identity: String,
     /// When its last frame came, or when it began.
     pub(super) heard_at: Instant,
+}
+
+impl Publisher {
+    /// Whether it has to give way to a newcomer of this identity.
+    pub(super) fn gives_way(
+        &self,
+        now: Instant,
+        identity: &str,
+        takeover: Takeover,
+        limits: &HubLimits,
+    ) -> Result<(), PublishError> {
+        let silent = now.saturating_duration_since(self.heard_at);
+        let may_take_over = takeover == Takeover::WhenSilent
+            && silent >= Duration::from_millis(limits.takeover_silence_ms)
+            && self.identity == identity;
+        if may_take_over { Ok(()) } else { Err(PublishError::AlreadyPublishing) }
+    }
 }
 
 /// One who watches. Kept small and dense: every frame walks over all of them.

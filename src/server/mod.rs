@@ -6,7 +6,7 @@
 //! A turn: wait for events; read from those that are readable and give it to the engine; let the engine do what is
 //! due; write what it has queued, each connection once; do the effects it asks for. Polling is edge-triggered: a
 //! socket that was left before "would block" is remembered in `unread` or in the engine's list, and the next turn does
-//! not sleep.
+//! not sleep. One that is not to be read is in neither; what its peer sends wakes the loop once.
 
 pub mod activation;
 pub mod disk;
@@ -14,6 +14,7 @@ mod drain;
 mod handover;
 mod listener;
 mod notify;
+mod posts;
 mod reload;
 mod sys;
 mod upgrade;
@@ -36,6 +37,7 @@ use thiserror::Error;
 use self::disk::Disk;
 use self::handover::Inherited;
 use self::listener::Listener;
+use self::posts::Posts;
 pub use self::reload::Loader;
 use self::reload::Reloading;
 pub use self::upgrade::Program;
@@ -51,7 +53,7 @@ const SIGNALS: Token = Token(usize::MAX);
 const FIRST_LISTENER: Token = Token(usize::MAX - 1);
 /// No connection has a token as high as this.
 const FIRST_CONNECTION_PAST: Token = Token(usize::MAX / 2);
-/// The disk has done something.
+/// The disk has done something, or names have been looked up: a poll has one waker.
 const DISK: Token = FIRST_CONNECTION_PAST;
 /// The process that is to come after this one has something to say.
 const SUCCESSOR: Token = Token(FIRST_CONNECTION_PAST.0 + 1);
@@ -63,6 +65,15 @@ const EVENTS_PER_TURN: usize = 16;
 const SCRATCH_BYTES: usize = 64 * 1024;
 /// Bytes that one connection may read in a turn.
 const READ_BYTES_PER_TURN: usize = 256 * 1024;
+/// How long what one connection sent may keep the others waiting in a turn. Some bytes are much more work than others:
+/// chunks of one byte, commands.
+const READ_TIME_PER_TURN: Duration = Duration::from_micros(250);
+/// A connection that took longer is read in small pieces, behind the others, for so long.
+const LABORIOUS_FOR: Duration = Duration::from_millis(100);
+/// Bytes of such a piece.
+const LABORIOUS_BYTES: usize = 4 * 1024;
+/// How long a turn goes on with connections that had their share before.
+const READ_ON_TIME_PER_TURN: Duration = Duration::from_micros(500);
 /// Bytes that one connection may write in a turn.
 const WRITE_BYTES_PER_TURN: usize = 128 * 1024;
 /// Bytes that all connections may write before the loop looks for new input again.
@@ -106,6 +117,8 @@ pub struct Server {
     waker: Arc<Waker>,
     /// Started when there is something to write.
     disk: Option<Disk>,
+    /// Sockets to programs that are asked and told.
+    posts: Posts,
 }
 
 /// Why a server cannot begin.
@@ -131,6 +144,18 @@ struct Socket {
     stream: TcpStream,
     /// Whether its connection stands in the list `unread`.
     is_unread: bool,
+    /// Up to when it counts as one whose bytes are much work.
+    laborious_until: Option<Instant>,
+    /// Nothing is to be read now.
+    is_held: bool,
+    /// The peer closed its side, or the connection is broken. What it sent before may be unread.
+    is_ended: bool,
+}
+
+impl Socket {
+    fn is_laborious(&self, now: Instant) -> bool {
+        self.laborious_until.is_some_and(|until| now < until)
+    }
 }
 
 impl Server {
@@ -192,6 +217,7 @@ impl Server {
             engine,
             waker,
             disk: None,
+            posts: Posts::default(),
             sockets: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             unread: VecDeque::new(),
@@ -223,10 +249,10 @@ impl Server {
             }
             let now = Instant::now();
             self.look_at_memory(now);
-            self.read_on(now);
             for event in &events {
                 self.handle_event(now, event);
             }
+            self.read_on(now);
             for index in 0..self.listeners.len() {
                 if self.listeners.get(index).is_some_and(|listener| listener.is_due(now)) {
                     self.accept(now, index);
@@ -285,16 +311,24 @@ impl Server {
     fn handle_event(&mut self, now: Instant, event: &Event) {
         match event.token() {
             SIGNALS => self.handle_signals(now),
-            DISK => self.handle_outcomes(now),
+            DISK => {
+                self.handle_outcomes(now);
+                self.handle_names(now);
+            }
             SUCCESSOR => self.handle_successor(now),
+            token if Posts::owns(token) => self.handle_post_event(now, event),
             Token(key) if key > FIRST_CONNECTION_PAST.0 => self.accept(now, FIRST_LISTENER.0 - key),
             Token(key) => {
                 let id = ConnectionId(key);
                 if event.is_writable() {
                     self.engine.handle_writable(id);
                 }
-                if event.is_readable() || event.is_read_closed() || event.is_error() {
-                    self.read_once(now, id, event.is_read_closed() || event.is_error());
+                let is_ended = event.is_read_closed() || event.is_error();
+                if is_ended && let Some(Some(socket)) = self.sockets.get_mut(id.0) {
+                    socket.is_ended = true;
+                }
+                if event.is_readable() || is_ended {
+                    self.read_once(now, id, is_ended);
                 }
             }
         }
@@ -340,13 +374,17 @@ impl Server {
             self.sockets.resize_with(id.0 + 1, || None);
         }
         if let Some(slot) = self.sockets.get_mut(id.0) {
-            *slot = Some(Socket { stream, is_unread: false });
+            *slot = Some(Socket { stream, is_unread: false, laborious_until: None, is_held: false, is_ended: false });
         }
     }
 
-    /// Goes on with connections that had more to read than one turn's share.
+    /// Goes on with connections that had more to read than one turn's share, as far as there is time.
     fn read_on(&mut self, now: Instant) {
-        for _ in 0..self.unread.len() {
+        let until = Instant::now() + READ_ON_TIME_PER_TURN;
+        for turn in 0..self.unread.len() {
+            if turn > 0 && Instant::now() >= until {
+                return;
+            }
             let Some(id) = self.unread.pop_front() else { return };
             if let Some(Some(socket)) = self.sockets.get_mut(id.0) {
                 socket.is_unread = false;
@@ -357,19 +395,24 @@ impl Server {
 
     /// Reads, unless the connection has had its share of this turn and is read on in the next one.
     fn read_once(&mut self, now: Instant, id: ConnectionId, to_the_end: bool) {
-        if let Some(Some(socket)) = self.sockets.get(id.0)
-            && !socket.is_unread
-        {
-            self.read(now, id, to_the_end);
+        match self.sockets.get(id.0) {
+            Some(Some(socket)) if socket.is_laborious(now) => self.read_later(id),
+            Some(Some(socket)) if !socket.is_unread => self.read(now, id, to_the_end),
+            _ => {}
         }
     }
 
     /// Reads what is there. A short read means that nothing is left, unless the peer closed (`to_the_end`).
     fn read(&mut self, now: Instant, id: ConnectionId, to_the_end: bool) {
         let mut share = READ_BYTES_PER_TURN;
+        let until = Instant::now() + READ_TIME_PER_TURN;
         loop {
             let Some(Some(socket)) = self.sockets.get_mut(id.0) else { return };
-            match socket.stream.read(&mut self.scratch) {
+            if socket.is_held {
+                return self.lose_if_ended(now, id);
+            }
+            let room = if socket.is_laborious(now) { LABORIOUS_BYTES } else { SCRATCH_BYTES };
+            match socket.stream.read(self.scratch.get_mut(..room).unwrap_or_default()) {
                 Ok(0) => return self.lose(now, id, CloseReason::PeerClosed),
                 Ok(count) => {
                     let input = self.scratch.get(..count).unwrap_or_default();
@@ -380,8 +423,15 @@ impl Server {
                     }
                     self.do_effects(now);
                     share = share.saturating_sub(count);
-                    if count < self.scratch.len() && !to_the_end {
+                    let took_long = Instant::now() >= until;
+                    if took_long {
+                        self.mark_laborious(now, id);
+                    }
+                    if count < room && !to_the_end {
                         return;
+                    }
+                    if took_long {
+                        return self.read_later(id);
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
@@ -391,6 +441,33 @@ impl Server {
             if share == 0 {
                 return self.read_later(id);
             }
+        }
+    }
+
+    fn mark_laborious(&mut self, now: Instant, id: ConnectionId) {
+        if let Some(Some(socket)) = self.sockets.get_mut(id.0) {
+            socket.laborious_until = Some(now + LABORIOUS_FOR);
+        }
+    }
+
+    /// A connection that is not to be read ends where its peer has: nobody is there for whom the answer could matter.
+    fn lose_if_ended(&mut self, now: Instant, id: ConnectionId) {
+        if self.sockets.get(id.0).is_some_and(|slot| slot.as_ref().is_some_and(|socket| socket.is_ended)) {
+            self.lose(now, id, CloseReason::PeerClosed);
+        }
+    }
+
+    fn hold(&mut self, now: Instant, id: ConnectionId) {
+        if let Some(Some(socket)) = self.sockets.get_mut(id.0) {
+            socket.is_held = true;
+            self.lose_if_ended(now, id);
+        }
+    }
+
+    fn read_on_with(&mut self, id: ConnectionId) {
+        if let Some(Some(socket)) = self.sockets.get_mut(id.0) {
+            socket.is_held = false;
+            self.read_later(id);
         }
     }
 
@@ -499,6 +576,10 @@ impl Server {
                 }
                 Effect::Close(id, _) => self.drop_socket(id),
                 Effect::Disk(command) => self.write_to_disk(command),
+                Effect::StopReading(id) => self.hold(now, id),
+                Effect::ReadOn(id) => self.read_on_with(id),
+                Effect::Post(request) => self.begin_post(now, request),
+                Effect::EndPost(id) => self.posts.end(id),
                 Effect::Reload(id) => {
                     let result = self.reload();
                     self.engine.handle_reloaded(now, id, result);

@@ -14,6 +14,9 @@
 )]
 
 mod access;
+#[path = "../support/program_that_answers.rs"]
+mod backend;
+mod callbacks;
 mod enhanced;
 mod http;
 mod join;
@@ -23,4 +26,5 @@ mod packets;
 mod play;
 mod program;
 mod publish;
+#[allow(dead_code, reason = "shared with the browser tests, which use the rest of it")]
 mod server;

@@ -82,6 +82,10 @@ pub struct AccessLimits {
     pub publishes_per_second_per_ip: u32,
     /// Attempts to publish of all addresses together.
     pub publishes_per_second: u32,
+    /// Attempts to play of one address, refused ones as well; over HLS only the first request of a player counts.
+    pub plays_per_second_per_ip: u32,
+    /// Attempts to play of all addresses together.
+    pub plays_per_second: u32,
     /// What one publisher may send into one stream, on the average of five seconds.
     pub stream_bytes_per_second: u64,
 }

@@ -24,6 +24,7 @@ mod name;
 mod tests;
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use self::file::{Progress, RecordFile, Stage};
@@ -198,6 +199,11 @@ impl Recorder {
             Progress::Failed(reason) => self.fail(reason),
         }
         self.files.retain(|file| file.stage != Stage::Gone);
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        &self.config.directory
     }
 
     /// What the disk is to do next.
