@@ -139,8 +139,8 @@ fn bad_configurations_are_told_with_file_line_and_key() {
     let cases = [
         (
             "range.toml",
-            "[limits.queue]\nbytes = 1000000\nlag_ms = 0\n",
-            "3: limits.queue.lag_ms: must be a whole number from 100 to 3600000, is 0",
+            "[app.tv.queue]\nbytes = 1000000\nlag_ms = 0\n",
+            "3: app.tv.queue.lag_ms: must be a whole number from 100 to 3600000, is 0",
         ),
         (
             "key.toml",

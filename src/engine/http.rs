@@ -2,6 +2,7 @@
 //!
 //! Owns: which path means what, and players over HTTP. Does not know how a request is written.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -179,7 +180,7 @@ impl Engine {
         }
         // The files of HLS stand below a stream, where another stream could be as well.
         if let Some(Target::Hls { path, below }) = Target::hls_file(&request)
-            && self.has_hls(&hub_name(&path))
+            && self.has_hls(&path)
         {
             if self.admits_viewer(now, id, &path) {
                 self.serve_hls(now, id, &request, &path, &below);
@@ -198,7 +199,7 @@ impl Engine {
                     Target::Live { form, .. } if self.hub.is_published(&name) => {
                         return self.watch(now, id, &request, path, *form);
                     }
-                    Target::Hls { below, .. } if self.has_hls(&name) => {
+                    Target::Hls { below, .. } if self.has_hls(path) => {
                         return self.serve_hls(now, id, &request, path, below);
                     }
                     _ => {}
@@ -292,10 +293,14 @@ impl Engine {
             return self.respond(now, id, Response::text(400, "WebSocket carries .flv and .mp4, not .ts").with_cors());
         }
         let subscriber = SubscriberId(hub_id(id, HTTP_LANE));
-        let Some(stream) = self.hub.subscribe(&name, subscriber) else {
+        let app = Arc::clone(self.apps.of(&path.app));
+        if let Err(reason) = self.room_for_player(now, &name, &app) {
+            return self.respond(now, id, Response::text(503, &reason).with_cors());
+        }
+        let Some(stream) = self.hub.subscribe(&name, subscriber, &app) else {
             return self.respond(now, id, Response::text(503, "too many streams").with_cors());
         };
-        let mode = join_mode(path, self.config.app(&path.app).join);
+        let mode = join_mode(path, app.join);
         let viewing = Viewing { form, is_websocket: request.is_websocket };
         let attachment = Attachment { message_stream: HTTP_LANE, stream, role: Role::Subscriber { mode } };
         if let Some(connection) = self.connections.get(id.0) {

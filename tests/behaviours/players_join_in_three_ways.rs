@@ -70,7 +70,7 @@ fn a_viewer_sees_the_newest_picture_at_once() {
         "the newest"
     );
     let pictures = &seen[1..];
-    let probe = EngineConfig::default().hub.cache.probe_frames;
+    let probe = EngineConfig::default().app.cache.probe_frames;
     assert!(pictures.len() >= probe + 4, "{}", pictures.len());
     let times: Vec<u32> = pictures.iter().map(|(_, timestamp, _)| *timestamp).collect();
     let first = 1_520 + 1 - times.len() as u32;

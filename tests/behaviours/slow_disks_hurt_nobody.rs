@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rtmpd::config::{EngineConfig, RecordConfig, RecordFormat};
+use rtmpd::config::{AppConfig, EngineConfig, RecordConfig, RecordFormat};
 use rtmpd::output::disk::{Command, Done, Outcome};
 
 use crate::support::client::Client;
@@ -17,7 +17,8 @@ const STEP_MS: u32 = 20;
 fn world() -> World {
     let formats = vec![RecordFormat::Flv, RecordFormat::Ts, RecordFormat::Mp4];
     let record = RecordConfig { auto: true, formats, ..RecordConfig::default() };
-    let mut world = World::new(EngineConfig { record, ..EngineConfig::default() });
+    let app = AppConfig { record, ..AppConfig::default() };
+    let mut world = World::new(EngineConfig { app, ..EngineConfig::default() });
     world.disk = Some(Vec::new());
     world
 }

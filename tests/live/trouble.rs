@@ -71,7 +71,7 @@ fn while_the_disk_stands_still_every_frame_arrives_and_nothing_of_the_recording_
     let scratch = Scratch::new();
     let (directory, hls) = (scratch.file("recorded"), scratch.file("hls"));
     let config = recording(&directory, EVERY);
-    let config = format!("{config}[hls]\nmode = \"always\"\ndirectory = \"{}\"\n", hls.display());
+    let config = format!("{config}[default.hls]\nmode = \"always\"\ndirectory = \"{}\"\n", hls.display());
     let server = Server::start(&scratch, &config);
     let folder = hls.join("live/cam");
     fs::create_dir_all(&folder).unwrap();
