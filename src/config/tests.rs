@@ -141,7 +141,10 @@ fn what_an_app_sets_against_the_default_is_told_where_the_app_sets_it() {
         "{told}"
     );
     let told = problem("[default.cache]\ngop_bytes = 100000\n[app.tv.queue]\nbytes = 65536\n");
-    assert!(told.starts_with("4: app.tv.cache.gop_bytes (100000) must not be larger than app.tv.queue.bytes "), "{told}");
+    assert!(
+        told.starts_with("4: app.tv.cache.gop_bytes (100000) must not be larger than app.tv.queue.bytes "),
+        "{told}"
+    );
     let told = problem("[app.'a b'.record]\npattern = 'x'\n");
     assert!(told.starts_with("2: app.\"a b\".record.pattern: must hold {sequence}"), "{told}");
 }
@@ -196,11 +199,16 @@ fn a_number_that_may_not_exceed_another_is_refused_where_it_is_set() {
     assert_eq!(problem("[limits.session]\nmessage_bytes = 5000"), expected);
     let told = problem("[default.hls]\nsegment_ms = 13000");
     assert!(
-        told.starts_with("2: default.hls.segment_ms (13000) must not be larger than default.hls.max_segment_ms (12000): "),
+        told.starts_with(
+            "2: default.hls.segment_ms (13000) must not be larger than default.hls.max_segment_ms (12000): "
+        ),
         "{told}"
     );
     let told = problem("[default.hls]\npart_ms = 3000");
-    assert!(told.starts_with("2: default.hls.part_ms (3000) must not be larger than default.hls.segment_ms (2000): "), "{told}");
+    assert!(
+        told.starts_with("2: default.hls.part_ms (3000) must not be larger than default.hls.segment_ms (2000): "),
+        "{told}"
+    );
     assert_eq!(ranges::ordered_count(), cases.len() + 3);
 }
 
@@ -239,7 +247,10 @@ fn mistakes_are_told_with_line_and_key() {
             "2: default.record.pattern: knows no placeholders but {app} {stream} {date} {time} {sequence}, is \"{day}-",
         ),
         ("[default.record]\n\nformats = []", "3: default.record.formats: must name one format or more, each once"),
-        ("[app.a.record]\nformats = ['avi']", "2: app.a.record.formats: unknown variant `avi`, expected one of `flv`, "),
+        (
+            "[app.a.record]\nformats = ['avi']",
+            "2: app.a.record.formats: unknown variant `avi`, expected one of `flv`, ",
+        ),
         ("port 1935", "1: this is not TOML: "),
         ("\n[server", "2: this is not TOML: "),
         ("server.port = 1 \u{1}", "1: this is not TOML: "),

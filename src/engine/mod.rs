@@ -693,9 +693,9 @@ impl Engine {
         let mode = join_mode(path, app.join);
         let name = hub_name(path);
         let subscriber = SubscriberId(hub_id(id, message_stream));
-        let subscribed = self.room_for_player(now, &name, &app).and_then(|()| {
-            self.hub.subscribe(&name, subscriber, &app).ok_or_else(|| "too many streams".to_owned())
-        });
+        let subscribed = self
+            .room_for_player(now, &name, &app)
+            .and_then(|()| self.hub.subscribe(&name, subscriber, &app).ok_or_else(|| "too many streams".to_owned()));
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         let stream = match subscribed {
             Ok(stream) => stream,

@@ -15,8 +15,10 @@
 mod support;
 
 mod access_is_asked_before_anything_begins;
+mod applications_differ;
 mod both_our_sessions_understand_each_other;
 mod hls_answers_requests;
+mod hls_begins_at_once;
 mod hls_playlists_keep_the_rules;
 mod hostile_peers_are_closed_and_others_do_not_notice;
 mod last_words_are_readable;
