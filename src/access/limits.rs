@@ -264,7 +264,7 @@ mod tests {
     use super::*;
 
     fn limits() -> AccessLimits {
-        AccessLimits { connections_per_ip: 2, publishes_per_second_per_ip: 3, publishes_per_second: 5, ..none() }
+        AccessLimits { connections_per_ip: 2, publishes_per_second_per_ip: 3, publishes_per_second: 5 }
     }
 
     fn none() -> AccessLimits {
