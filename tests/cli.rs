@@ -182,6 +182,14 @@ fn check_prints_what_holds_in_the_end_and_reads_it_back() {
 }
 
 #[test]
+fn recording_everything_leaves_applications_alone_that_say_otherwise() {
+    let name = file("record.toml", "[app.quiet.record]\nauto = false\n[app.tv.hls]\nmode = 'off'\n");
+    let quiet = "[app.quiet.record]\nauto = false\ndirectory = \"/all\"\n";
+    let expected = ["[default.record]\nauto = true\n", "[app.tv.record]\nauto = true\n", quiet];
+    assert_prints(&["--config", &name, "--check", "--record", "/all"], &expected);
+}
+
+#[test]
 fn the_example_file_says_what_holds_without_it() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/rtmpd.toml.example");
     assert_eq!(run(&["--config", example, "--check"]).stdout, run(&["--check"]).stdout);

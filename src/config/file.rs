@@ -3,8 +3,8 @@
 //! Owns: sections and keys of the TOML text, and saying where it is wrong. Does not know where the text comes from.
 //!
 //! What stands in the file ([`FileForm`]) is not what it means ([`Config`]): a section of one application holds only
-//! what differs there. So the file is read twice: whole, each section for itself, which finds every mistake and where it
-//! is; then the keys of each application as they stand there ([`Written`]), which are laid over those of the default.
+//! what differs there. So the file is read twice: whole, each section for itself, which finds every mistake and its
+//! line; then the keys of each application as they stand there ([`Written`]), which are laid over those of the default.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

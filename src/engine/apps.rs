@@ -72,3 +72,33 @@ impl Engine {
         if playing < limit { Ok(()) } else { Err(format!("the stream has as many players as it may: {limit}")) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+
+    fn apps(text: &str) -> Apps {
+        Apps::new(&parse(text).unwrap().engine)
+    }
+
+    #[test]
+    fn a_stream_has_the_settings_of_its_application() {
+        let apps = apps("[app.tv]\ngrace_ms = 1\n[app.'tv/inner']\ngrace_ms = 2\n[app.'']\ngrace_ms = 3\n");
+        let cases = [("tv/a", 1), ("tv/inner/a", 2), ("/a", 3), ("tv/other/a", 10_000), ("live/tv", 10_000)];
+        for (name, grace_ms) in cases {
+            assert_eq!(apps.of_stream(name).grace_ms, grace_ms, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_changes_later_is_told_by_its_section() {
+        let before = apps("[app.tv]\n[app.gone.hls]\nsegments = 9\n");
+        let after = "[default.record]\nauto = true\n[app.tv]\njoin = 'gop'\n[app.tv.record]\nauto = false\n\
+                     [app.new.hls]\nmode = 'off'\n";
+        let told = apps(after).changed_for_later(&before);
+        let expected = ["[app.gone.hls]", "[app.gone.record]", "[app.new.hls]", "[app.new.record]", "[default.record]"];
+        assert_eq!(told, expected);
+        assert_eq!(before.changed_for_later(&before), [""; 0]);
+    }
+}

@@ -142,8 +142,8 @@ impl Hub {
         }
     }
 
-    /// From now on there are at most `limit` streams, and for each of them holds what `app_of` says of its name. Nothing
-    /// that is there goes by that.
+    /// From now on there are at most `limit` streams, and for each of them holds what `app_of` says of its name.
+    /// Nothing that is there goes by that.
     pub fn set_limits(&mut self, limit: usize, app_of: impl Fn(&str) -> Arc<AppConfig>) {
         self.limit = limit;
         for (id, name) in &self.names_by_id {
@@ -224,8 +224,8 @@ impl Hub {
     }
 
     /// Adds a subscriber to `name`, which need not be published yet, in an application for which `app` holds. Send it
-    /// [`Hub::burst`], then call [`Hub::open`] if there was a picture in it. `None`: the hub holds as many streams as it
-    /// may.
+    /// [`Hub::burst`], then call [`Hub::open`] if there was a picture in it. `None`: the hub holds as many streams as
+    /// it may.
     pub fn subscribe(&mut self, name: &str, id: SubscriberId, app: &Arc<AppConfig>) -> Option<StreamId> {
         let stream_id = self.find_or_create(name, app)?;
         self.streams.get_mut(stream_id.0)?.subscribe(id);

@@ -12,9 +12,9 @@
 //!   three of them behind. A group that turns out longer later is cut at a frame that is no key frame, the only way to
 //!   keep both this number and the rounding rule of EXTINF; `EXT-X-INDEPENDENT-SEGMENTS` is then left out while such a
 //!   segment is listed. Nobody having asked for `idle_timeout_ms`, the number may be chosen anew.
-//! - **The first playlist waits for the first whole segment**: hls.js gives up on a playlist without one. It is there at
-//!   once where the hub remembers a segment's worth of whole groups ([`Hls::history`]), as it does for HLS on demand;
-//!   else with the next key frame.
+//! - **The first playlist waits for the first whole segment**: hls.js gives up on a playlist without one. It is there
+//!   at once where the hub remembers a segment's worth of whole groups ([`Hls::history`]), as it does for HLS on
+//!   demand; else with the next key frame.
 //! - **Media sequence numbers begin at the seconds since 1970**. They, and with them the names of segments, rise over
 //!   a restart of the output or the server, as long as segments have a second on average: caches and players see no
 //!   other segment under a name they know.
