@@ -146,7 +146,7 @@ fn bad_configurations_are_told_with_file_line_and_key() {
             "key.toml",
             "[server]\n\nprot = 1935\n",
             "3: server.prot: unknown field `prot`, expected one of `bind`, `port`, `http_port`, `chunk_size`, \
-             `batch_ms`, `test_stream`",
+             `batch_ms`, `drain_ms`, `upgrade_drain_ms`, `reconnect_url`, `test_stream`",
         ),
         (
             "value.toml",

@@ -18,8 +18,8 @@ use toml::de::{DeTable, DeValue};
 use super::access::expected_secret;
 use super::app::{laid_over, recording};
 use super::{
-    AccessLimits, ApiConfig, AppConfig, CallbackConfig, Config, EngineConfig, HttpLimits, HttpPort, QueueLimits,
-    SessionLimits, ranges,
+    AccessLimits, ApiConfig, AppConfig, CallbackConfig, Config, DrainConfig, EngineConfig, HttpLimits, HttpPort,
+    QueueLimits, SessionLimits, ranges,
 };
 
 /// What is wrong with a configuration file, and in which line.
@@ -60,6 +60,9 @@ struct ServerForm {
     http_port: HttpPort,
     chunk_size: usize,
     batch_ms: u64,
+    drain_ms: u64,
+    upgrade_drain_ms: u64,
+    reconnect_url: String,
     test_stream: bool,
 }
 
@@ -96,6 +99,9 @@ impl From<&Config> for FileForm {
                 http_port: config.http_port,
                 chunk_size: engine.chunk_size,
                 batch_ms: engine.batch_ms,
+                drain_ms: engine.drain.drain_ms,
+                upgrade_drain_ms: engine.drain.upgrade_drain_ms,
+                reconnect_url: engine.drain.reconnect_url.clone(),
                 test_stream: engine.test_stream,
             },
             limits: LimitsForm {
@@ -117,6 +123,11 @@ impl From<&Config> for FileForm {
 impl From<FileForm> for Config {
     fn from(form: FileForm) -> Self {
         let FileForm { server, limits, callbacks, api, default, app } = form;
+        let drain = DrainConfig {
+            drain_ms: server.drain_ms,
+            upgrade_drain_ms: server.upgrade_drain_ms,
+            reconnect_url: server.reconnect_url,
+        };
         let engine = EngineConfig {
             chunk_size: server.chunk_size,
             batch_ms: server.batch_ms,
@@ -127,6 +138,7 @@ impl From<FileForm> for Config {
             queue: limits.queue,
             access: limits.access,
             callbacks,
+            drain,
             test_stream: server.test_stream,
             api,
             app: default,
@@ -198,6 +210,10 @@ pub fn parse_recording(text: &str, directory: Option<&str>) -> Result<Config, Fi
     form.default = meant(default)?;
     check_records(text, &form)?;
     let config = Config::from(form);
+    if let Err((key, problem)) = config.engine.drain.check() {
+        let line = line_of_key(text, key).unwrap_or(1);
+        return Err(FileError { line, problem: format!("{key}: {problem}") });
+    }
     ranges::check(&config).map_err(|problem| {
         let line = problem.keys.iter().find_map(|key| line_of_key(text, key)).unwrap_or(1);
         FileError { line, problem: problem.text }

@@ -7,6 +7,7 @@ mod access;
 mod api;
 mod app;
 mod callbacks;
+mod drain;
 mod file;
 mod hls;
 mod ranges;
@@ -24,6 +25,7 @@ pub use self::access::{AccessLimits, AccessRules, Network, NetworkError, Signing
 pub use self::api::ApiConfig;
 pub use self::app::{AppConfig, CacheLimits, JoinMode, PlayerQueueLimits, Takeover};
 pub use self::callbacks::{CallbackConfig, CallbackFormat, CallbackUrl, CallbackUrlError};
+pub use self::drain::DrainConfig;
 use self::file::joined;
 pub use self::file::{FileError, parse, parse_recording, to_toml};
 pub use self::hls::{HlsConfig, HlsFormat, HlsMode};
@@ -204,6 +206,8 @@ pub struct EngineConfig {
     pub access: AccessLimits,
     /// Programs that are asked and told.
     pub callbacks: CallbackConfig,
+    /// How the server comes to its end.
+    pub drain: DrainConfig,
     /// Whether the server publishes a clip of its own as `live/test`.
     pub test_stream: bool,
     /// The API for operators.
@@ -239,6 +243,7 @@ impl Default for EngineConfig {
             queue: QueueLimits::default(),
             access: AccessLimits::default(),
             callbacks: CallbackConfig::default(),
+            drain: DrainConfig::default(),
             test_stream: false,
             api: ApiConfig::default(),
             app: AppConfig::default(),

@@ -46,6 +46,8 @@ const RANGES: &[Range<Config>] = &[
     range("server.chunk_size", 128..=65_536, |c| c.engine.chunk_size as u64),
     // No more than the least `lag_ms`: what waits for others must not count as late.
     range("server.batch_ms", 0..=100, |c| c.engine.batch_ms),
+    range("server.drain_ms", 0..=7 * DAY_MS, |c| c.engine.drain.drain_ms),
+    range("server.upgrade_drain_ms", 0..=7 * DAY_MS, |c| c.engine.drain.upgrade_drain_ms),
     range("limits.connections", 1..=10_000_000, |c| c.engine.connections as u64),
     // The length of a message has three bytes.
     range("limits.session.message_bytes", 4 * KIB..=16 * MIB - 1, |c| c.engine.session.message_bytes as u64),

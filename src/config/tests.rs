@@ -251,6 +251,10 @@ fn mistakes_are_told_with_line_and_key() {
             "[app.a.record]\nformats = ['avi']",
             "2: app.a.record.formats: unknown variant `avi`, expected one of `flv`, ",
         ),
+        (
+            "[server]\nreconnect_url = 'rtmp://a/live'\n",
+            "2: server.reconnect_url: must be like \"rtmp://HOST:PORT\", without a path, is \"rtmp://a/live\"",
+        ),
         ("port 1935", "1: this is not TOML: "),
         ("\n[server", "2: this is not TOML: "),
         ("server.port = 1 \u{1}", "1: this is not TOML: "),

@@ -103,8 +103,8 @@ impl Engine {
     }
 
     /// Nobody may who came before the server was told to end.
-    const fn may_begin(&self) -> Result<(), CloseReason> {
-        if self.draining { Err(CloseReason::ShuttingDown) } else { Ok(()) }
+    fn may_begin(&self) -> Result<(), CloseReason> {
+        if self.lets_begin() { Ok(()) } else { Err(CloseReason::ShuttingDown) }
     }
 
     /// Whether an RTMP client may publish. One that may not is told so and closed.

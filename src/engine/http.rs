@@ -180,7 +180,7 @@ impl Engine {
         }
         // The files of HLS stand below a stream, where another stream could be as well.
         if let Some(Target::Hls { path, below }) = Target::hls_file(&request)
-            && self.has_hls(&path)
+            && self.has_hls(&hub_name(&path))
         {
             if self.admits_viewer(now, id, &path) {
                 self.serve_hls(now, id, &request, &path, &below);
@@ -199,7 +199,7 @@ impl Engine {
                     Target::Live { form, .. } if self.hub.is_published(&name) => {
                         return self.watch(now, id, &request, path, *form);
                     }
-                    Target::Hls { below, .. } if self.has_hls(path) => {
+                    Target::Hls { below, .. } if self.has_hls(&name) => {
                         return self.serve_hls(now, id, &request, path, below);
                     }
                     _ => {}
@@ -221,7 +221,8 @@ impl Engine {
         self.respond(now, id, Response::text(404, &text).with_cors());
     }
 
-    pub(super) fn respond(&mut self, now: Instant, id: ConnectionId, response: Response) {
+    pub(super) fn respond(&mut self, now: Instant, id: ConnectionId, mut response: Response) {
+        response.head.close |= self.sends_on(id);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         let Some(peer) = connection.http() else { return };
         let result = peer.session.respond(now, response);
@@ -286,7 +287,7 @@ impl Engine {
     /// Begins the endless answer to a player.
     fn watch(&mut self, now: Instant, id: ConnectionId, request: &Request, path: &StreamPath, form: Form) {
         let name = hub_name(path);
-        if self.draining {
+        if !self.lets_begin() {
             return self.respond(now, id, Response::text(503, "the server is about to end").with_cors());
         }
         if form == Form::Ts && request.is_websocket {

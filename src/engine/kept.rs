@@ -79,11 +79,10 @@ impl Engine {
         true
     }
 
-    /// Whether there is HLS of a stream, or could be.
-    pub(super) fn has_hls(&self, path: &StreamPath) -> bool {
-        let name = hub_name(path);
-        let may_be = self.apps.of(&path.app).hls.mode != HlsMode::Off;
-        self.outputs.hls_of(&name).is_some() || (may_be && self.hub.is_published(&name))
+    /// Whether there is HLS of `name`, or could be.
+    pub(super) fn has_hls(&self, name: &str) -> bool {
+        let may_be = self.apps.of_stream(name).hls.mode != HlsMode::Off;
+        self.outputs.hls_of(name).is_some() || (may_be && self.hub.is_published(name))
     }
 
     /// Answers a request for what stands `below` the stream in its URL, at once or later.

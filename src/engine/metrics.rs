@@ -121,7 +121,7 @@ impl Engine {
         if let Some(bytes) = stats.memory_bytes {
             page.single("process_resident_memory_bytes", "gauge", "Memory of the program.", bytes);
         }
-        page.single("rtmpd_draining", "gauge", "1 where the server is about to end.", u8::from(self.draining));
+        page.single("rtmpd_draining", "gauge", "1 where the server is about to end.", u8::from(self.is_draining()));
     }
 
     fn put_connections(&self, page: &mut Page) {

@@ -23,6 +23,7 @@ mod connection;
 mod console;
 mod deadlines;
 mod dirty;
+mod drain;
 mod fanout;
 mod histogram;
 mod http;
@@ -51,6 +52,7 @@ pub use self::close::CloseReason;
 use self::connection::{Attachment, Closing, Connection, Role, Session};
 use self::deadlines::Deadlines;
 use self::dirty::DirtyList;
+use self::drain::Draining;
 use self::fanout::{FanOut, from_hub_id, hub_id, lane};
 use self::http::HttpPeer;
 use self::outputs::Outputs;
@@ -148,7 +150,7 @@ pub struct Engine {
     deadlines: Deadlines,
     effects: VecDeque<Effect>,
     shutting_down: bool,
-    draining: bool,
+    draining: Option<Draining>,
     stats: Stats,
 }
 
@@ -174,7 +176,7 @@ impl Engine {
             deadlines: Deadlines::default(),
             effects: VecDeque::new(),
             shutting_down: false,
-            draining: false,
+            draining: None,
             stats: Stats::new(now),
             apps: Apps::new(&config),
             config: Arc::new(config),
@@ -215,7 +217,7 @@ impl Engine {
 
     fn make_place(&mut self, now: Instant, protocol: Protocol, peer: SocketAddr) -> Result<(), CloseReason> {
         // Operators may still ask how far it is.
-        if self.shutting_down || (self.draining && protocol == Protocol::Rtmp) {
+        if self.shutting_down || (!self.lets_begin() && protocol == Protocol::Rtmp) {
             return Err(CloseReason::ShuttingDown);
         }
         if self.connections.len() >= self.config.connections {
@@ -267,6 +269,7 @@ impl Engine {
         self.outputs.handle_timeout(now);
         self.drain_outputs(now);
         self.play_test_stream(now);
+        self.look_at_drain(now);
         while let Some((at, id)) = self.deadlines.pop_due(now) {
             let Some(connection) = self.connections.get_mut(id.0) else { continue };
             // An entry that a later one replaced, or of an earlier connection with this id.
@@ -283,8 +286,9 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let outputs = self.outputs.poll_timeout();
         let test = self.test_stream.as_ref().and_then(TestStream::poll_timeout);
-        let deadlines = [self.hub.poll_timeout(), self.deadlines.next(), self.dirty.held_until(), outputs, test];
-        deadlines.into_iter().flatten().min()
+        let own = [self.deadlines.next(), self.dirty.held_until(), self.drain_deadline()];
+        let deadlines = own.into_iter().chain([self.hub.poll_timeout(), outputs, test]);
+        deadlines.flatten().min()
     }
 
     /// Next connection with something to send.
@@ -388,28 +392,12 @@ impl Engine {
         self.stats.rtmp_port = Some(port);
     }
 
-    /// Nobody new may publish or play over RTMP or watch a stream without end; those who do go on.
-    pub fn drain(&mut self) {
-        self.draining = true;
-    }
-
-    /// Whether the server was told to drain, and nobody publishes or plays any more.
-    pub fn is_drained(&self) -> bool {
-        self.draining && self.connections.iter().all(|(_, connection)| connection.attachments.is_empty())
-    }
-
     /// Ends every session in its proper way. New connections are refused from now on.
     pub fn shut_down(&mut self, now: Instant) {
         self.shutting_down = true;
         let ids: Vec<ConnectionId> = self.connections.iter().map(|(key, _)| ConnectionId(key)).collect();
         for id in ids {
-            if let Some(connection) = self.connections.get_mut(id.0)
-                && connection.closing.is_none()
-                && let Some(session) = connection.rtmp()
-            {
-                session.shut_down("server shuts down");
-            }
-            self.close(now, id, CloseReason::ShuttingDown);
+            self.end_session(now, id, "server shuts down");
         }
         self.shut_down_test_stream(now);
         self.outputs.stop_all_recordings(now);
@@ -564,6 +552,7 @@ impl Engine {
                     // As debug text: it must not be able to write lines of its own.
                     debug!("{}: {flash_ver:?} wants {app:?}", connection.peer);
                 }
+                self.ask_to_reconnect(now, id);
             }
             Event::Publish { stream_id, path, .. } => self.publish(now, id, stream_id, &path),
             Event::Play { stream_id, path } => self.play(now, id, stream_id, &path),

@@ -10,9 +10,13 @@
 
 pub mod activation;
 pub mod disk;
+mod drain;
+mod handover;
 mod listener;
+mod notify;
 mod reload;
 mod sys;
+mod upgrade;
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -21,18 +25,21 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use log::{debug, error, info, warn};
+use log::{debug, error, warn};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use thiserror::Error;
 
 use self::disk::Disk;
+use self::handover::Inherited;
 use self::listener::Listener;
 pub use self::reload::Loader;
 use self::reload::Reloading;
+pub use self::upgrade::Program;
+use self::upgrade::Upgrade;
 use crate::config::Config;
 pub use crate::engine::Protocol;
 use crate::engine::{CloseReason, ConnectionId, Effect, Engine};
@@ -46,6 +53,8 @@ const FIRST_LISTENER: Token = Token(usize::MAX - 1);
 const FIRST_CONNECTION_PAST: Token = Token(usize::MAX / 2);
 /// The disk has done something.
 const DISK: Token = FIRST_CONNECTION_PAST;
+/// The process that is to come after this one has something to say.
+const SUCCESSOR: Token = Token(FIRST_CONNECTION_PAST.0 + 1);
 
 /// Events taken from the kernel in one turn. Few, so that the first of hundreds who join is answered before all others
 /// were read; what a turn may write is enough for the first pictures of so many.
@@ -75,14 +84,16 @@ pub struct Server {
     poll: Poll,
     signals: Signals,
     reloading: Reloading,
-    /// None once the server ends.
     listeners: Vec<Listener>,
+    upgrade: Upgrade,
     engine: Engine,
     /// By connection id.
     sockets: Vec<Option<Socket>>,
     scratch: Box<[u8]>,
     /// Connections that used up their share of a turn and may have more to read, each once.
     unread: VecDeque<ConnectionId>,
+    /// SIGTERM came.
+    is_told_to_end: bool,
     shutdown_until: Option<Instant>,
     /// When the program's memory is looked at next.
     memory_at: Instant,
@@ -128,7 +139,7 @@ impl Server {
         }
         sys::survive_file_size_limit();
         let poll = Poll::new()?;
-        let mut inherited = activation::take().map_err(|error| io::Error::other(error.to_string()))?;
+        let Inherited { listeners: mut inherited, predecessor } = handover::inherited()?;
         let mut listeners = Vec::new();
         let wanted = [(Protocol::Rtmp, Some(config.address())), (Protocol::Http, config.http_address())];
         for (protocol, address) in wanted {
@@ -137,13 +148,18 @@ impl Server {
             // What the service manager opened for us is named after its protocol.
             let handed_over = inherited.iter().position(|(name, _)| *name == protocol.to_string());
             let listener = match handed_over.map(|index| inherited.swap_remove(index)) {
-                Some((_, socket)) => Listener::take(poll.registry(), token, protocol, socket),
+                Some((_, socket)) => {
+                    if predecessor.is_some() {
+                        handover::warn_of_another_address(protocol, address, &socket);
+                    }
+                    Listener::take(poll.registry(), token, protocol, socket)
+                }
                 None => Listener::bind(poll.registry(), token, protocol, address),
             };
             listeners.push(listener.map_err(|error| BindError::Listen { protocol, address, error })?);
         }
         for (name, _) in &inherited {
-            warn!("a socket was handed over that nobody knows: {name}; the names are rtmp and http");
+            warn!("a socket was handed over that nobody wants: {name}; the names are rtmp and http");
         }
         let reloading = Reloading::new(&config);
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
@@ -162,12 +178,14 @@ impl Server {
             signals,
             reloading,
             listeners,
+            upgrade: Upgrade::after(predecessor),
             engine,
             waker,
             disk: None,
             sockets: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             unread: VecDeque::new(),
+            is_told_to_end: false,
             shutdown_until: None,
             memory_at: Instant::now(),
         })
@@ -178,13 +196,14 @@ impl Server {
         self.listeners.iter().map(|listener| (listener.protocol(), listener.address()))
     }
 
-    /// Serves until a signal (SIGINT, SIGTERM) ends it and the sessions have ended.
+    /// Serves until a signal (SIGINT, SIGTERM) or an operator ends it and the sessions have ended.
     ///
     /// # Errors
     /// Only what polling itself reports; trouble with one connection ends that connection.
     pub fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         let mut more_to_write = false;
+        self.announce();
         while !self.is_finished(Instant::now()) {
             let timeout = self.poll_timeout(more_to_write);
             match self.poll.poll(&mut events, timeout) {
@@ -206,12 +225,12 @@ impl Server {
                 self.engine.handle_timeout(now);
                 self.do_effects(now);
             }
+            if self.upgrade.deadline().is_some_and(|at| at <= now) {
+                self.handle_successor(now);
+            }
+            self.look_at_drain(now);
             more_to_write = self.write(now);
             self.do_effects(now);
-            if self.shutdown_until.is_none() && self.engine.is_drained() {
-                info!("drained: ending");
-                self.shut_down(now);
-            }
             self.engine.end_turn(now, Instant::now());
         }
         if let Some(disk) = &mut self.disk
@@ -241,7 +260,7 @@ impl Server {
             return Some(Duration::ZERO);
         }
         let accept_at = self.listeners.iter().filter_map(Listener::accept_at).min();
-        let deadlines = [self.engine.poll_timeout(), accept_at, self.shutdown_until];
+        let deadlines = [self.engine.poll_timeout(), accept_at, self.upgrade.deadline(), self.shutdown_until];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
@@ -250,6 +269,7 @@ impl Server {
         match event.token() {
             SIGNALS => self.handle_signals(now),
             DISK => self.handle_outcomes(now),
+            SUCCESSOR => self.handle_successor(now),
             Token(key) if key > FIRST_CONNECTION_PAST.0 => self.accept(now, FIRST_LISTENER.0 - key),
             Token(key) => {
                 let id = ConnectionId(key);
@@ -261,27 +281,6 @@ impl Server {
                 }
             }
         }
-    }
-
-    fn handle_signals(&mut self, now: Instant) {
-        let pending: Vec<i32> = self.signals.pending().collect();
-        for signal in pending {
-            if signal == SIGHUP {
-                if let Err(problem) = self.reload() {
-                    error!("the configuration stays as it was: {problem}");
-                }
-                continue;
-            }
-            info!("signal {signal}: ending {} connections", self.engine.connection_count());
-            self.shut_down(now);
-        }
-    }
-
-    fn shut_down(&mut self, now: Instant) {
-        self.listeners.clear();
-        self.shutdown_until.get_or_insert(now + SHUTDOWN_LIMIT);
-        self.engine.shut_down(now);
-        self.do_effects(now);
     }
 
     fn accept(&mut self, now: Instant, index: usize) {

@@ -14,6 +14,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod a_server_that_drains_lets_others_go_on;
 mod access_is_asked_before_anything_begins;
 mod applications_differ;
 mod both_our_sessions_understand_each_other;

@@ -219,10 +219,10 @@ fn a_server_that_drains_takes_nobody_new() {
     early.flush(&mut world);
     world.wait(2_000);
     assert!(!world.is_open(early.link) && world.is_open(player.link), "who plays goes on");
-    assert!(!world.engine.is_drained());
+    assert!(!world.engine.is_drained(world.now));
     world.hang_up(player.link);
     world.hang_up(publisher.link);
-    assert!(world.engine.is_drained());
+    assert!(world.engine.is_drained(world.now));
 }
 
 #[test]

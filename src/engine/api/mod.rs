@@ -5,7 +5,7 @@
 mod guard;
 mod views;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -28,6 +28,8 @@ const TOTAL: &str = "X-Total-Count";
 const USUAL_LIMIT: usize = 1_000;
 /// Entries of a list at most.
 const MOST_LIMIT: usize = 100_000;
+/// A week: the longest time to drain in, as in the configuration.
+const MOST_LIMIT_MS: u64 = 7 * 24 * 3_600_000;
 
 const DESCRIPTION: &str = include_str!("../../../contrib/openapi.yaml");
 
@@ -127,6 +129,14 @@ fn limit(request: &Request) -> Result<usize, Response> {
     number.ok_or_else(|| error(400, &format!("limit must be a whole number from 1 to {MOST_LIMIT}")))
 }
 
+/// `?limit_ms=`.
+fn drain_limit(request: &Request) -> Result<Option<Duration>, Response> {
+    let Some(typed) = request.query_value("limit_ms") else { return Ok(None) };
+    let number = typed.parse().ok().filter(|limit| *limit <= MOST_LIMIT_MS);
+    let limit = number.map(|limit| Some(Duration::from_millis(limit)));
+    limit.ok_or_else(|| error(400, &format!("limit_ms must be a whole number from 0 to {MOST_LIMIT_MS}")))
+}
+
 impl Engine {
     /// Answers a request of an operator, or of one who would like to be one.
     pub(super) fn serve_api(&mut self, now: Instant, id: ConnectionId, request: &Request) {
@@ -169,10 +179,13 @@ impl Engine {
                 let sessions: Vec<_> = self.stats.sessions.iter().map(views::session).collect();
                 answer(&sessions)
             }
-            Route::Drain => {
-                self.drain();
-                done(202)
-            }
+            Route::Drain => match drain_limit(request) {
+                Ok(limit) => {
+                    self.drain(now, limit);
+                    done(202)
+                }
+                Err(response) => response,
+            },
             Route::Metrics => Response::new(200, METRICS_TYPE, self.metrics(now)),
             // It is answered when the configuration was read.
             Route::Reload => done(202),

@@ -185,7 +185,7 @@ impl Engine {
             bytes_in: self.stats.bytes_in,
             bytes_out: self.stats.bytes_out,
             memory_bytes: self.stats.memory_bytes,
-            is_draining: self.draining,
+            is_draining: self.is_draining(),
             rtmp_port: self.stats.rtmp_port,
         }
     }
