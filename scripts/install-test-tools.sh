@@ -13,6 +13,7 @@ packages=(
     python3 python3-venv
     mpv vlc-bin vlc-plugin-base
     chromium
+    faketime iproute2 nftables
 )
 programs=(cc ffmpeg ffprobe rtmpdump gst-launch-1.0 python3 mpv vlc chromium)
 # Where node and npm are there already they may come from elsewhere than the distribution.

@@ -33,6 +33,10 @@ step "browser tests: what the server sends, played in Chromium"
 cargo test --locked --quiet --test browser --no-run
 cargo test --locked --test browser -- --include-ignored
 
+step "faults: kill -9, no descriptors, a clock that is set, a network that is gone"
+cargo test --locked --quiet --test faults --no-run
+cargo test --locked --test faults -- --include-ignored
+
 step "live tests: recordings that are killed or have no disk, two minutes of HLS"
 cargo test --locked --quiet --test live --no-run
 cargo test --locked --test live -- --include-ignored

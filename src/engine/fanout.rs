@@ -237,14 +237,14 @@ fn make_room(
         return Room { fits: true, dropped: 0 };
     }
     let mut dropped = 0;
-    if begins_group && queue.holds(Class::Join, lane) {
+    if begins_group && queue.holds_join(lane) {
         // What waits behind these pictures needs them.
         dropped += queue.drop_waiting(Some(lane)) as u64;
     }
-    let mut fits = queue.len() + len <= limits.bytes && queue.lag_ms(now_ms) <= limits.lag_ms;
+    let mut fits = queue.weight() + len <= limits.bytes && queue.lag_ms(now_ms) <= limits.lag_ms;
     if !fits {
         dropped += queue.drop_waiting(Some(lane)) as u64;
-        fits = begins_group && queue.len() + len <= limits.bytes;
+        fits = begins_group && queue.weight() + len <= limits.bytes;
         dropped += u64::from(!fits);
     }
     connection.dropped += dropped;

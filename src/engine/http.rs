@@ -11,10 +11,11 @@ use log::info;
 use super::api::is_for_operators;
 use super::connection::{Attachment, Role};
 use super::fanout::{HTTP_LANE, hub_id, lane};
+use super::join_mode::join_mode;
 use super::outputs::OutputId;
 use super::queue::{Class, SendQueue};
 use super::stats::PlayedAs;
-use super::{CloseReason, ConnectionId, Engine, console, hub_name, join_mode};
+use super::{CloseReason, ConnectionId, Engine, console, hub_name};
 use crate::config::JoinMode;
 use crate::http::websocket;
 use crate::http::{Event, HttpSession, Method, Request, Response, ResponseHead};
@@ -301,7 +302,7 @@ impl Engine {
         let Some(stream) = self.hub.subscribe(&name, subscriber, &app) else {
             return self.respond(now, id, Response::text(503, "too many streams").with_cors());
         };
-        let mode = join_mode(path, app.join);
+        let mode = join_mode(path, app.join, None);
         let viewing = Viewing { form, is_websocket: request.is_websocket };
         let attachment = Attachment { message_stream: HTTP_LANE, stream, role: Role::Subscriber { mode } };
         if let Some(connection) = self.connections.get(id.0) {

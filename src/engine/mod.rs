@@ -27,6 +27,7 @@ mod drain;
 mod fanout;
 mod histogram;
 mod http;
+mod join_mode;
 mod kept;
 mod metrics;
 mod outputs;
@@ -55,6 +56,7 @@ use self::dirty::DirtyList;
 use self::drain::Draining;
 use self::fanout::{FanOut, from_hub_id, hub_id, lane};
 use self::http::HttpPeer;
+use self::join_mode::{join_mode, usual_mode};
 use self::outputs::Outputs;
 use self::stats::{Past, PlayedAs, Stats};
 use self::test_stream::TestStream;
@@ -545,7 +547,8 @@ impl Engine {
     fn handle_event(&mut self, now: Instant, id: ConnectionId, event: Event) {
         match event {
             Event::Connected(info) => {
-                if let Some(connection) = self.connections.get(id.0) {
+                if let Some(connection) = self.connections.get_mut(id.0) {
+                    connection.usual_mode = usual_mode(info.flash_ver.as_deref());
                     let flash_ver = info.flash_ver.as_deref().unwrap_or("unnamed client");
                     // Behind the ? there may be a key.
                     let app = info.app.split('?').next().unwrap_or_default();
@@ -679,7 +682,8 @@ impl Engine {
             return;
         }
         let app = Arc::clone(self.apps.of(&path.app));
-        let mode = join_mode(path, app.join);
+        let usual = self.connections.get(id.0).and_then(|connection| connection.usual_mode);
+        let mode = join_mode(path, app.join, usual);
         let name = hub_name(path);
         let subscriber = SubscriberId(hub_id(id, message_stream));
         let subscribed = self
@@ -722,7 +726,7 @@ impl Engine {
             return;
         }
         // Where the past would not fit, the player begins with the next key frame: it gets headers only.
-        let fits = connection.queue.len() + burst.bytes <= limits.bytes;
+        let fits = connection.queue.weight() + burst.bytes <= limits.bytes;
         connection.push_burst(now, now_ms, lane(attachment.message_stream), burst, fits);
         if !connection.queue.is_empty() {
             self.dirty.mark(id, connection);
@@ -875,17 +879,6 @@ impl Engine {
 /// `localhost` where players elsewhere say an address.
 fn hub_name(path: &StreamPath) -> String {
     format!("{}/{}", path.app, path.stream)
-}
-
-/// `?join=edge|gop|key`, and `?gop=0` as other servers have it.
-fn join_mode(path: &StreamPath, default: JoinMode) -> JoinMode {
-    if let Some(mode) = path.query_value("join").as_deref().and_then(JoinMode::parse) {
-        return mode;
-    }
-    match path.query_value("gop").as_deref() {
-        Some("0") => JoinMode::Key,
-        _ => default,
-    }
 }
 
 /// What an `onMetaData` says of rates.

@@ -63,6 +63,15 @@ const EVENTS_PER_TURN: usize = 16;
 const SCRATCH_BYTES: usize = 64 * 1024;
 /// Bytes that one connection may read in a turn.
 const READ_BYTES_PER_TURN: usize = 256 * 1024;
+/// How long what one connection sent may keep the others waiting in a turn. Some bytes are much more work than others:
+/// chunks of one byte, commands.
+const READ_TIME_PER_TURN: Duration = Duration::from_micros(250);
+/// A connection that took longer is read in small pieces, behind the others, for so long.
+const LABORIOUS_FOR: Duration = Duration::from_millis(100);
+/// Bytes of such a piece.
+const LABORIOUS_BYTES: usize = 4 * 1024;
+/// How long a turn goes on with connections that had their share before.
+const READ_ON_TIME_PER_TURN: Duration = Duration::from_micros(500);
 /// Bytes that one connection may write in a turn.
 const WRITE_BYTES_PER_TURN: usize = 128 * 1024;
 /// Bytes that all connections may write before the loop looks for new input again.
@@ -125,6 +134,14 @@ struct Socket {
     stream: TcpStream,
     /// Whether its connection stands in the list `unread`.
     is_unread: bool,
+    /// Up to when it counts as one whose bytes are much work.
+    laborious_until: Option<Instant>,
+}
+
+impl Socket {
+    fn is_laborious(&self, now: Instant) -> bool {
+        self.laborious_until.is_some_and(|until| now < until)
+    }
 }
 
 impl Server {
@@ -212,10 +229,10 @@ impl Server {
             }
             let now = Instant::now();
             self.look_at_memory(now);
-            self.read_on(now);
             for event in &events {
                 self.handle_event(now, event);
             }
+            self.read_on(now);
             for index in 0..self.listeners.len() {
                 if self.listeners.get(index).is_some_and(|listener| listener.is_due(now)) {
                     self.accept(now, index);
@@ -323,13 +340,17 @@ impl Server {
             self.sockets.resize_with(id.0 + 1, || None);
         }
         if let Some(slot) = self.sockets.get_mut(id.0) {
-            *slot = Some(Socket { stream, is_unread: false });
+            *slot = Some(Socket { stream, is_unread: false, laborious_until: None });
         }
     }
 
-    /// Goes on with connections that had more to read than one turn's share.
+    /// Goes on with connections that had more to read than one turn's share, as far as there is time.
     fn read_on(&mut self, now: Instant) {
-        for _ in 0..self.unread.len() {
+        let until = Instant::now() + READ_ON_TIME_PER_TURN;
+        for turn in 0..self.unread.len() {
+            if turn > 0 && Instant::now() >= until {
+                return;
+            }
             let Some(id) = self.unread.pop_front() else { return };
             if let Some(Some(socket)) = self.sockets.get_mut(id.0) {
                 socket.is_unread = false;
@@ -340,19 +361,21 @@ impl Server {
 
     /// Reads, unless the connection has had its share of this turn and is read on in the next one.
     fn read_once(&mut self, now: Instant, id: ConnectionId, to_the_end: bool) {
-        if let Some(Some(socket)) = self.sockets.get(id.0)
-            && !socket.is_unread
-        {
-            self.read(now, id, to_the_end);
+        match self.sockets.get(id.0) {
+            Some(Some(socket)) if socket.is_laborious(now) => self.read_later(id),
+            Some(Some(socket)) if !socket.is_unread => self.read(now, id, to_the_end),
+            _ => {}
         }
     }
 
     /// Reads what is there. A short read means that nothing is left, unless the peer closed (`to_the_end`).
     fn read(&mut self, now: Instant, id: ConnectionId, to_the_end: bool) {
         let mut share = READ_BYTES_PER_TURN;
+        let until = Instant::now() + READ_TIME_PER_TURN;
         loop {
             let Some(Some(socket)) = self.sockets.get_mut(id.0) else { return };
-            match socket.stream.read(&mut self.scratch) {
+            let room = if socket.is_laborious(now) { LABORIOUS_BYTES } else { SCRATCH_BYTES };
+            match socket.stream.read(self.scratch.get_mut(..room).unwrap_or_default()) {
                 Ok(0) => return self.lose(now, id, CloseReason::PeerClosed),
                 Ok(count) => {
                     let input = self.scratch.get(..count).unwrap_or_default();
@@ -363,8 +386,15 @@ impl Server {
                     }
                     self.do_effects(now);
                     share = share.saturating_sub(count);
-                    if count < self.scratch.len() && !to_the_end {
+                    let took_long = Instant::now() >= until;
+                    if took_long {
+                        self.mark_laborious(now, id);
+                    }
+                    if count < room && !to_the_end {
                         return;
+                    }
+                    if took_long {
+                        return self.read_later(id);
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
@@ -374,6 +404,12 @@ impl Server {
             if share == 0 {
                 return self.read_later(id);
             }
+        }
+    }
+
+    fn mark_laborious(&mut self, now: Instant, id: ConnectionId) {
+        if let Some(Some(socket)) = self.sockets.get_mut(id.0) {
+            socket.laborious_until = Some(now + LABORIOUS_FOR);
         }
     }
 

@@ -177,3 +177,20 @@ fn what_is_never_dropped_is_bounded_too() {
     assert_eq!(world.close_reason(player.link), Some(&CloseReason::QueueFull(100_000)));
     assert_eq!(quick.seen(&mut world).len(), 30);
 }
+
+#[test]
+fn tiny_messages_weigh_what_they_cost_and_not_only_their_bytes() {
+    let mut world = world(PlayerQueueLimits { bytes: 65_536, lag_ms: 60_000 });
+    let mut publisher = Client::publishing(&mut world, "a");
+    let mut stuck = Client::playing(&mut world, "a");
+    publisher.frame(&mut world, 0, VideoHeader, b"");
+    publisher.frame(&mut world, 0, Key, b"first");
+    world.set_window(stuck.link, 0);
+    // 50 KB on the wire altogether.
+    for step in 1..2_000 {
+        publisher.frame(&mut world, step, Delta, b"x");
+    }
+    world.set_window(stuck.link, usize::MAX);
+    let seen = stuck.seen(&mut world).len();
+    assert!(seen < 800, "{seen} of 2000 messages waited");
+}
