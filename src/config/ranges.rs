@@ -86,6 +86,8 @@ const RANGES: &[Range<Config>] = &[
         c.engine.access.publishes_per_second_per_ip.into()
     }),
     range("limits.access.publishes_per_second", 0..=1_000_000, |c| c.engine.access.publishes_per_second.into()),
+    range("limits.access.plays_per_second_per_ip", 0..=1_000_000, |c| c.engine.access.plays_per_second_per_ip.into()),
+    range("limits.access.plays_per_second", 0..=1_000_000, |c| c.engine.access.plays_per_second.into()),
     range("callbacks.timeout_ms", 100..=60 * SECOND_MS, |c| c.engine.callbacks.timeout_ms),
     range("callbacks.retries", 0..=10, |c| c.engine.callbacks.retries.into()),
     range("callbacks.waiting", 1..=1_000_000, |c| c.engine.callbacks.waiting as u64),

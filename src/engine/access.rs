@@ -62,12 +62,20 @@ impl Usage {
 }
 
 impl Engine {
-    /// Whether `id` may play `path`. The log is told why not.
+    /// Whether `id` may play `path`; `is_attempt`: it counts as one. The log is told why not.
     ///
     /// # Errors
-    /// [`CloseReason::Denied`].
-    pub(super) fn may_play(&self, now: Instant, id: ConnectionId, path: &StreamPath) -> Result<(), CloseReason> {
-        let decided = self.decide(now, id, Action::Play, path);
+    /// [`CloseReason::Denied`], or [`CloseReason::OverLimit`].
+    fn may_play(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        path: &StreamPath,
+        is_attempt: bool,
+    ) -> Result<(), CloseReason> {
+        let peer = self.connections.get(id.0).map(|connection| connection.peer.ip()).filter(|_| is_attempt);
+        let counted = peer.map_or(Ok(()), |peer| self.usage.addresses.play(now, peer)).map_err(CloseReason::from);
+        let decided = counted.and_then(|()| self.decide(now, id, Action::Play, path));
         self.tell_refusal(id, Action::Play, path, &decided);
         decided
     }
@@ -127,7 +135,7 @@ impl Engine {
         message_stream: u32,
         path: &StreamPath,
     ) -> bool {
-        let decided = self.may_begin().and_then(|()| self.may_play(now, id, path));
+        let decided = self.may_begin().and_then(|()| self.may_play(now, id, path, true));
         self.admits(now, id, message_stream, code::PLAY_FAILED, decided)
     }
 
@@ -145,13 +153,21 @@ impl Engine {
         false
     }
 
-    /// Whether an HTTP client may play. One that may not is answered.
-    pub(super) fn admits_viewer(&mut self, now: Instant, id: ConnectionId, path: &StreamPath) -> bool {
-        let may_play = self.may_play(now, id, path).is_ok();
-        if !may_play {
-            self.respond(now, id, Response::text(403, REFUSAL).with_cors());
-        }
-        may_play
+    /// Whether an HTTP client may play; `is_attempt`: it counts as one. One that may not is answered.
+    pub(super) fn admits_viewer(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        path: &StreamPath,
+        is_attempt: bool,
+    ) -> bool {
+        let refusal = match self.may_play(now, id, path, is_attempt) {
+            Ok(()) => return true,
+            Err(CloseReason::OverLimit(_)) => Response::text(429, "too often").with_header("Retry-After", "1"),
+            Err(_) => Response::text(403, REFUSAL),
+        };
+        self.respond(now, id, refusal.with_cors());
+        false
     }
 
     /// Counts what a publisher sent. `false`: it is more than one may, and it is being closed.

@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::Engine;
 use crate::config::{AppConfig, EngineConfig, PlayerQueueLimits};
@@ -62,13 +61,13 @@ impl Engine {
     ///
     /// # Errors
     /// Why not, in words for the player.
-    pub(super) fn room_for_player(&self, now: Instant, name: &str, app: &AppConfig) -> Result<(), String> {
+    pub(super) fn room_for_player(&self, name: &str, app: &AppConfig) -> Result<(), String> {
         let limit = app.players_per_stream as u64;
         if limit == 0 {
             return Ok(());
         }
         let connected = self.hub.find(name).map(|stream| self.stats.players(stream)).unwrap_or_default();
-        let playing: u64 = connected.all(self.outputs.hls_viewers(now, name) as u64).iter().sum();
+        let playing: u64 = connected.all(self.viewers.count(name) as u64).iter().sum();
         if playing < limit { Ok(()) } else { Err(format!("the stream has as many players as it may: {limit}")) }
     }
 }

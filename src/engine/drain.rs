@@ -70,7 +70,7 @@ impl Engine {
         let is_handed_over = self.draining.as_ref().is_some_and(|draining| draining.is_handed_over);
         is_handed_over
             && match self.connections.get(id.0).map(|connection| &connection.session) {
-                Some(Session::Http(peer)) => !peer.hls.as_deref().is_some_and(|name| self.has_hls(name)),
+                Some(Session::Http(peer)) => !peer.hls.as_ref().is_some_and(|seat| self.has_hls(&seat.name)),
                 _ => false,
             }
     }

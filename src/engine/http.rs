@@ -15,6 +15,7 @@ use super::join_mode::join_mode;
 use super::outputs::OutputId;
 use super::queue::{Class, SendQueue};
 use super::stats::PlayedAs;
+use super::viewers::HlsSeat;
 use super::{CloseReason, ConnectionId, Engine, console, hub_name};
 use crate::config::JoinMode;
 use crate::http::websocket;
@@ -35,8 +36,8 @@ pub(super) struct HttpPeer {
     waiting: Option<Box<Waiting>>,
     /// It asked for a part of HLS that is not there yet.
     pub(super) waits_for: Option<OutputId>,
-    /// The stream of which it asked for HLS last.
-    pub(super) hls: Option<Box<str>>,
+    /// What it has to do with HLS, where it asked for some.
+    pub(super) hls: Option<Box<HlsSeat>>,
 }
 
 /// How a player over HTTP watches.
@@ -57,13 +58,6 @@ struct Waiting {
 impl HttpPeer {
     pub(super) fn new(session: HttpSession) -> Self {
         HttpPeer { session, viewing: None, is_over: false, waiting: None, waits_for: None, hls: None }
-    }
-
-    /// It asks for HLS of the stream with this name.
-    pub(super) fn note_hls(&mut self, name: &str) {
-        if self.hls.as_deref() != Some(name) {
-            self.hls = Some(name.into());
-        }
     }
 
     /// What it plays, in one word.
@@ -153,14 +147,16 @@ const LONGEST_WAIT_S: u64 = 60;
 impl Engine {
     pub(super) fn handle_http_event(&mut self, now: Instant, id: ConnectionId, event: Event) {
         match event {
-            Event::Request(request) => self.handle_request(now, id, request),
+            Event::Request(request) => self.handle_request(now, id, request, true),
             // Players have nothing to say.
             Event::WebSocketText(_) | Event::WebSocketBinary(_) => {}
             Event::WebSocketClosed { .. } => self.close(now, id, CloseReason::PeerClosed),
         }
     }
 
-    fn handle_request(&mut self, now: Instant, id: ConnectionId, request: Box<Request>) {
+    /// Answers a request, or has it wait; then it comes once more, and is not new.
+    fn handle_request(&mut self, now: Instant, id: ConnectionId, request: Box<Request>, is_new: bool) {
+        self.leave_seat(id);
         if self.config.api.enabled && is_for_operators(&request) {
             return self.serve_api(now, id, &request);
         }
@@ -183,7 +179,8 @@ impl Engine {
         if let Some(Target::Hls { path, below }) = Target::hls_file(&request)
             && self.has_hls(&hub_name(&path))
         {
-            if self.admits_viewer(now, id, &path) {
+            let is_attempt = is_new && self.begins_hls(id, &hub_name(&path), &below, &request);
+            if self.admits_viewer(now, id, &path, is_attempt) {
                 self.serve_hls(now, id, &request, &path, &below);
             }
             return;
@@ -192,10 +189,14 @@ impl Engine {
             Target::Health => self.respond(now, id, Response::new(200, TEXT, "ok\n")),
             Target::Nothing => self.respond(now, id, Response::text(404, "there is nothing here").with_cors()),
             Target::Live { ref path, .. } | Target::Hls { ref path, .. } => {
-                if !self.admits_viewer(now, id, path) {
+                let name = hub_name(path);
+                let is_attempt = match &target {
+                    Target::Hls { below, .. } => is_new && self.begins_hls(id, &name, below, &request),
+                    _ => is_new,
+                };
+                if !self.admits_viewer(now, id, path, is_attempt) {
                     return;
                 }
-                let name = hub_name(path);
                 match &target {
                     Target::Live { form, .. } if self.hub.is_published(&name) => {
                         return self.watch(now, id, &request, path, *form);
@@ -251,7 +252,7 @@ impl Engine {
             if waits_for.is_some_and(|path| hub_name(path) == name)
                 && let Some(waiting) = peer.waiting.take()
             {
-                self.handle_request(now, id, waiting.request);
+                self.handle_request(now, id, waiting.request, false);
                 self.schedule(id);
             }
         }
@@ -296,7 +297,7 @@ impl Engine {
         }
         let subscriber = SubscriberId(hub_id(id, HTTP_LANE));
         let app = Arc::clone(self.apps.of(&path.app));
-        if let Err(reason) = self.room_for_player(now, &name, &app) {
+        if let Err(reason) = self.room_for_player(&name, &app) {
             return self.respond(now, id, Response::text(503, &reason).with_cors());
         }
         let Some(stream) = self.hub.subscribe(&name, subscriber, &app) else {

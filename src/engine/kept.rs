@@ -10,7 +10,7 @@ use super::{ConnectionId, Engine, hub_name};
 use crate::config::{HlsMode, JoinMode};
 use crate::http::{Cache, Request, Response};
 use crate::hub::{Burst, Hub, StreamId};
-use crate::output::hls::{Answer, Hls};
+use crate::output::hls::{Answer, Hls, begins};
 use crate::output::record::{Recorder, Recording};
 use crate::rtmp::path::StreamPath;
 
@@ -79,6 +79,11 @@ impl Engine {
         true
     }
 
+    /// Whether nothing more will come in HLS of `name`.
+    pub(super) fn is_hls_over(&self, name: &str) -> bool {
+        self.outputs.is_hls_over(name) && !self.hub.is_published(name)
+    }
+
     /// Whether there is HLS of `name`, or could be.
     pub(super) fn has_hls(&self, name: &str) -> bool {
         let may_be = self.apps.of_stream(name).hls.mode != HlsMode::Off;
@@ -95,11 +100,13 @@ impl Engine {
         below: &str,
     ) {
         let name = hub_name(path);
-        if below.is_empty() && request.query_value("session").is_none() {
-            // Somebody new.
-            if let Err(reason) = self.room_for_player(now, &name, self.apps.of(&path.app)) {
-                return self.respond(now, id, Response::text(503, &reason).with_cors());
-            }
+        if begins(below, &request.query)
+            && let Err(reason) = self.room_for_player(&name, self.apps.of(&path.app))
+        {
+            return self.respond(now, id, Response::text(503, &reason).with_cors());
+        }
+        if !self.seat_viewer(now, id, &name, request) {
+            return;
         }
         let known = self.outputs.hls_of(&name);
         let Some(output) = known.or_else(|| self.start_hls(now, path)) else {
@@ -108,10 +115,13 @@ impl Engine {
         let session = self.next_random();
         let Some(hls) = self.outputs.hls(output) else { return };
         let ticket = id.0 as u64;
-        if let Some(peer) = self.connections.get_mut(id.0).and_then(|connection| connection.http()) {
-            peer.note_hls(&name);
+        let answer = hls.request(now, below, &request.query, ticket, session);
+        let window = hls.viewing_window();
+        if !matches!(answer, Answer::NotFound | Answer::BadRequest(_)) {
+            let given = begins(below, &request.query).then_some(session);
+            self.note_viewer(now, id, request, given, window);
         }
-        match hls.request(now, below, &request.query, ticket, session) {
+        match answer {
             Answer::Wait => {
                 if let Some(peer) = self.connections.get_mut(id.0).and_then(|connection| connection.http()) {
                     peer.waits_for = Some(output);

@@ -34,6 +34,7 @@ mod outputs;
 mod queue;
 mod stats;
 mod test_stream;
+mod viewers;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -60,6 +61,7 @@ use self::join_mode::{join_mode, usual_mode};
 use self::outputs::Outputs;
 use self::stats::{Past, PlayedAs, Stats};
 use self::test_stream::TestStream;
+use self::viewers::Viewers;
 use crate::access as access_room;
 use crate::config::{EngineConfig, HttpLimits, JoinMode, PlayerQueueLimits};
 use crate::container::flv::tag;
@@ -141,6 +143,7 @@ pub struct Engine {
     /// What players over HTTP are sent.
     live: LiveForms,
     outputs: Outputs,
+    viewers: Viewers,
     /// What addresses and publishers use.
     usage: Usage,
     test_stream: Option<TestStream>,
@@ -169,6 +172,7 @@ impl Engine {
             hub: Hub::new(config.streams),
             live: LiveForms::default(),
             outputs: Outputs::default(),
+            viewers: Viewers::default(),
             usage: Usage::new(config.access),
             test_stream: config.test_stream.then(|| TestStream::new(now)).flatten(),
             waiting_for: HashMap::new(),
@@ -270,6 +274,7 @@ impl Engine {
         }
         self.outputs.handle_timeout(now);
         self.drain_outputs(now);
+        self.end_viewers(now);
         self.play_test_stream(now);
         self.look_at_drain(now);
         while let Some((at, id)) = self.deadlines.pop_due(now) {
@@ -286,7 +291,7 @@ impl Engine {
 
     /// When [`Engine::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let outputs = self.outputs.poll_timeout();
+        let outputs = [self.outputs.poll_timeout(), self.viewers.poll_timeout()].into_iter().flatten().min();
         let test = self.test_stream.as_ref().and_then(TestStream::poll_timeout);
         let own = [self.deadlines.next(), self.dirty.held_until(), self.drain_deadline()];
         let deadlines = own.into_iter().chain([self.hub.poll_timeout(), outputs, test]);
@@ -328,7 +333,10 @@ impl Engine {
         let now_ms = self.now_ms(now);
         let Some(connection) = self.connections.get_mut(id.0) else { return false };
         let sent = connection.queue.advance(now_ms, count);
-        let stream = connection.attachments.first().map(|attachment| attachment.stream);
+        let stream = match connection.attachments.first() {
+            Some(attachment) => Some(attachment.stream),
+            None => self.viewers.sent(&self.hub, connection, count),
+        };
         self.stats.written(now, stream, count, sent);
         connection.bytes_out += count as u64;
         connection.progress_at = now;
@@ -402,6 +410,7 @@ impl Engine {
             self.end_session(now, id, "server shuts down");
         }
         self.shut_down_test_stream(now);
+        self.shut_down_viewers(now);
         self.outputs.stop_all_recordings(now);
         self.drain_outputs(now);
     }
@@ -414,6 +423,20 @@ impl Engine {
     /// Whether `id` publishes or plays: the exchange of commands, where each waits for the last, is over.
     pub fn is_settled(&self, id: ConnectionId) -> bool {
         self.connections.get(id.0).is_none_or(|connection| !connection.attachments.is_empty())
+    }
+
+    /// How long the oldest waiting byte of each stream's slowest player has waited, in milliseconds; 0 is left out.
+    fn lags_ms(&self, now: Instant) -> HashMap<StreamId, u32> {
+        let now_ms = self.now_ms(now);
+        let mut lags = HashMap::new();
+        for (_, connection) in &self.connections {
+            let lag_ms = connection.queue.lag_ms(now_ms);
+            if let (1.., Some(attachment)) = (lag_ms, connection.attachments.first()) {
+                let lag = lags.entry(attachment.stream).or_default();
+                *lag = lag_ms.max(*lag);
+            }
+        }
+        lags
     }
 
     /// Number of streams that somebody publishes.
@@ -687,7 +710,7 @@ impl Engine {
         let name = hub_name(path);
         let subscriber = SubscriberId(hub_id(id, message_stream));
         let subscribed = self
-            .room_for_player(now, &name, &app)
+            .room_for_player(&name, &app)
             .and_then(|()| self.hub.subscribe(&name, subscriber, &app).ok_or_else(|| "too many streams".to_owned()));
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         let stream = match subscribed {

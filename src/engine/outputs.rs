@@ -127,11 +127,11 @@ impl Outputs {
         }
     }
 
-    /// Players of a stream over HLS.
-    pub(super) fn hls_viewers(&self, now: Instant, name: &str) -> usize {
+    /// Whether there is no HLS of a stream, or none to come.
+    pub(super) fn is_hls_over(&self, name: &str) -> bool {
         match self.hls_of(name).and_then(|id| self.outputs.get(id.0)).map(|output| &output.kind) {
-            Some(Kind::Hls(hls)) => hls.viewers(now),
-            _ => 0,
+            Some(Kind::Hls(hls)) => hls.is_over(),
+            _ => true,
         }
     }
 

@@ -3,5 +3,6 @@
 pub mod client;
 pub mod frames;
 pub mod hls;
+pub mod log;
 pub mod media;
 pub mod world;

@@ -46,6 +46,10 @@ pub struct AccessLimits {
     pub publishes_per_second_per_ip: u32,
     /// Attempts to publish of all addresses together.
     pub publishes_per_second: u32,
+    /// Attempts to play of one address, refused ones as well; over HLS only the first request of a player counts.
+    pub plays_per_second_per_ip: u32,
+    /// Attempts to play of all addresses together.
+    pub plays_per_second: u32,
 }
 
 /// What `key` of the file has to look like, where it holds secrets: an error about it must not repeat what was typed.

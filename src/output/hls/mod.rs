@@ -30,7 +30,6 @@ mod packager;
 mod playlist;
 mod request;
 mod segmenter;
-mod sessions;
 mod waiting;
 mod window;
 
@@ -43,8 +42,8 @@ use self::files::Files;
 pub use self::files::{FileChange, FileEffect};
 use self::playlist::{Style, Variant};
 use self::request::{Query, Resource, encode_name};
+pub use self::request::{begins, session_of};
 use self::segmenter::Segmenter;
-use self::sessions::Sessions;
 use self::waiting::{Request, Waiting};
 use self::window::{Gone, Segment, Window};
 use crate::config::{HlsConfig, HlsFormat};
@@ -102,7 +101,6 @@ pub struct Hls {
     ready: VecDeque<(u64, Request)>,
     checked_version: u64,
     is_published: bool,
-    sessions: Sessions,
     last_request: Instant,
     rendered_version: u64,
     rendered: Vec<(bool, String, Bytes)>,
@@ -131,7 +129,6 @@ impl Hls {
             ready: VecDeque::new(),
             checked_version: 0,
             is_published: true,
-            sessions: Sessions::default(),
             last_request: now,
             rendered_version: 0,
             rendered: Vec::new(),
@@ -217,13 +214,14 @@ impl Hls {
 
     // Viewers.
 
-    /// Players that asked for a playlist lately.
-    pub fn viewers(&self, now: Instant) -> usize {
-        self.sessions.count(now, self.viewing_window())
+    /// Whoever asks for nothing for so long watches no more.
+    pub fn viewing_window(&self) -> Duration {
+        Duration::from_secs(4 * self.window.targets().segment_s).max(LEAST_VIEWING)
     }
 
-    fn viewing_window(&self) -> Duration {
-        Duration::from_secs(4 * self.window.targets().segment_s).max(LEAST_VIEWING)
+    /// Whether the stream has ended for good, and nothing more will come.
+    pub fn is_over(&self) -> bool {
+        self.window.is_ended
     }
 
     /// When the output has been idle for `idle_timeout_ms`, if nobody asks before. `None` while somebody waits.
@@ -246,10 +244,8 @@ impl Hls {
             Err(problem) => return Answer::BadRequest(problem),
         };
         self.last_request = now;
-        match (resource, query.session) {
-            (Resource::Multivariant, None) => query.session = Some(new_session),
-            (_, Some(session)) => self.sessions.note(now, session),
-            _ => {}
+        if resource == Resource::Multivariant {
+            query.session.get_or_insert(new_session);
         }
         if let Some(problem) = self.unreasonable(resource, &query) {
             return Answer::BadRequest(problem);
@@ -293,7 +289,6 @@ impl Hls {
             self.ready.push_back(late);
         }
         self.window.expire(now);
-        self.sessions.forget_old(now, self.viewing_window());
         self.write_files();
     }
 
