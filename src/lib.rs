@@ -5,7 +5,7 @@
 //!
 //! Read it in this order:
 //!
-//! 1. [`wire`]: bounded big-endian reading and writing; "incomplete" as a value.
+//! 1. [`wire`]: bounded big-endian reading and writing; "incomplete" as a value. [`ledger`]: shared bytes, counted.
 //! 2. [`media`]: [`media::Frame`], the unit of everything that follows.
 //! 3. [`container`]: what stands at the head of a frame's bytes.
 //! 4. [`rtmp`]: the RTMP specification, without I/O.
@@ -26,6 +26,7 @@ pub mod container;
 pub mod engine;
 pub mod http;
 pub mod hub;
+pub mod ledger;
 pub mod media;
 pub mod output;
 pub mod rtmp;

@@ -64,11 +64,6 @@ fn read_config(typed: &Typed) -> Result<Config, Failure> {
         }
     };
     typed.apply_to(&mut config);
-    if config.engine.callbacks.asks_or_tells() {
-        // To go on would let in whom the operator's program was to refuse.
-        let problem = "[callbacks]: this version does not post them yet; take the URLs out";
-        return Err(Failure::Usage(problem.to_owned()));
-    }
     Ok(config)
 }
 

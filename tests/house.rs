@@ -13,16 +13,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli", "config", "server"]),
     ("cli", &["config"]),
     ("server", &["engine", "output", "container", "config"]),
-    ("engine", &["access", "callback", "output", "hub", "rtmp", "http", "container", "media", "wire", "config"]),
+    (
+        "engine",
+        &["access", "callback", "output", "hub", "rtmp", "http", "container", "media", "wire", "ledger", "config"],
+    ),
     ("access", &["wire", "config"]),
     ("callback", &["wire", "config"]),
-    ("output", &["hub", "container", "media", "wire", "config"]),
+    ("output", &["hub", "container", "media", "wire", "ledger", "config"]),
     ("hub", &["media", "config"]),
     ("rtmp", &["container", "media", "wire", "config"]),
     ("http", &["wire", "config"]),
     ("container", &["media", "wire", "config"]),
     ("media", &["wire", "config"]),
     ("wire", &[]),
+    ("ledger", &[]),
     ("config", &[]),
 ];
 

@@ -2,7 +2,7 @@
 //!
 //! Owns: what is posted for each event ([`request`]), what an answer means ([`Verdict`]), when it is tried again
 //! ([`Outcome::step`]), and what waits to be posted ([`Outbox`]). Does not know sockets, names of hosts, sessions or
-//! the clock.
+//! the clock: time is handed in.
 //!
 //! A program that is asked and does not answer has not allowed anything: the request is refused. One that is told and
 //! does not answer is not waited for.
@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-pub use self::outbox::{Outbox, OutboxFull, POSTS_AT_ONCE, Post};
+pub use self::outbox::{Outbox, OutboxFull, Post, QUESTIONS_AT_ONCE, RETRY_WAIT, TOLD_AT_ONCE};
 use crate::config::{CallbackConfig, CallbackFormat, CallbackUrl};
 
 /// What has happened, or is to happen.

@@ -71,6 +71,7 @@ struct ServerForm {
 struct LimitsForm {
     connections: usize,
     streams: usize,
+    memory_limit: usize,
     session: SessionLimits,
     http: HttpLimits,
     queue: QueueLimits,
@@ -107,6 +108,7 @@ impl From<&Config> for FileForm {
             limits: LimitsForm {
                 connections: engine.connections,
                 streams: engine.streams,
+                memory_limit: engine.memory_limit,
                 session: engine.session.clone(),
                 http: engine.http.clone(),
                 queue: engine.queue.clone(),
@@ -133,6 +135,7 @@ impl From<FileForm> for Config {
             batch_ms: server.batch_ms,
             connections: limits.connections,
             streams: limits.streams,
+            memory_limit: limits.memory_limit,
             session: limits.session,
             http: limits.http,
             queue: limits.queue,

@@ -196,6 +196,9 @@ pub struct EngineConfig {
     pub connections: usize,
     /// Streams that are published or waited for.
     pub streams: usize,
+    /// Bytes of memory that queues, groups of pictures, unfinished messages, HLS, recordings and connections may take
+    /// together; 0: no limit.
+    pub memory_limit: usize,
     /// Limits of each session.
     pub session: SessionLimits,
     /// Limits of each HTTP connection.
@@ -238,6 +241,7 @@ impl Default for EngineConfig {
             batch_ms: 0,
             connections: 100_000,
             streams: 10_000,
+            memory_limit: 1024 * 1024 * 1024,
             session: SessionLimits::default(),
             http: HttpLimits::default(),
             queue: QueueLimits::default(),

@@ -34,6 +34,9 @@ const SECOND_MS: u64 = 1_000;
 const HOUR_MS: u64 = 3_600 * SECOND_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
+/// With less memory than this the server could not even hold one large picture; it is a number in the wrong unit.
+const LEAST_MEMORY: u64 = 32 * MIB;
+
 /// Every number that holds for the whole server. Lower ends keep it able to work at all (a `connect` command has to
 /// fit, a stream has at least metadata and two headers), upper ends keep sums of times and sizes within their types.
 const RANGES: &[Range<Config>] = &[
@@ -49,6 +52,7 @@ const RANGES: &[Range<Config>] = &[
     range("server.drain_ms", 0..=7 * DAY_MS, |c| c.engine.drain.drain_ms),
     range("server.upgrade_drain_ms", 0..=7 * DAY_MS, |c| c.engine.drain.upgrade_drain_ms),
     range("limits.connections", 1..=10_000_000, |c| c.engine.connections as u64),
+    range("limits.memory_limit", 0..=TIB, |c| c.engine.memory_limit as u64),
     // The length of a message has three bytes.
     range("limits.session.message_bytes", 4 * KIB..=16 * MIB - 1, |c| c.engine.session.message_bytes as u64),
     range("limits.session.command_bytes", 4 * KIB..=MIB, |c| c.engine.session.command_bytes as u64),
@@ -189,6 +193,12 @@ pub(crate) fn parse_number(key: &str, typed: &str) -> Result<u64, String> {
 /// [`Problem`].
 pub(super) fn check(config: &Config) -> Result<(), Problem> {
     check_table(RANGES, ORDER, config, |key| vec![key.to_owned()])?;
+    let memory = config.engine.memory_limit as u64;
+    if (1..LEAST_MEMORY).contains(&memory) {
+        let key = "limits.memory_limit";
+        let text = format!("{key}: must be 0 or at least {LEAST_MEMORY}, is {memory}");
+        return Err(Problem { keys: vec![key.to_owned()], text });
+    }
     check_table(APP_RANGES, APP_ORDER, &config.engine.app, |key| vec![format!("{DEFAULT}.{key}")])?;
     config.engine.apps.iter().try_for_each(|(name, app)| {
         let section = joined(APP, name);

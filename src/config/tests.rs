@@ -213,6 +213,14 @@ fn a_number_that_may_not_exceed_another_is_refused_where_it_is_set() {
 }
 
 #[test]
+fn a_memory_limit_in_the_wrong_unit_is_refused() {
+    let expected = "2: limits.memory_limit: must be 0 or at least 33554432, is 512";
+    assert_eq!(problem("[limits]\nmemory_limit = 512"), expected);
+    assert_eq!(parse("[limits]\nmemory_limit = 0").unwrap().engine.memory_limit, 0);
+    assert_eq!(parse("[limits]\nmemory_limit = 33554432").unwrap().engine.memory_limit, 32 * 1024 * 1024);
+}
+
+#[test]
 fn mistakes_are_told_with_line_and_key() {
     let cases = [
         (

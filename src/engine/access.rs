@@ -15,6 +15,7 @@ use log::{info, warn};
 
 use super::apps::Apps;
 use super::connection::Role;
+use super::memory::{NO_PLAYERS_ABOVE, NO_PUBLISHERS_ABOVE, OUT_OF_MEMORY};
 use super::{CloseReason, ConnectionId, Engine, hub_name};
 use crate::access::limits::{AddressLimits, BandwidthLimit};
 use crate::access::{self, Action, REFUSAL};
@@ -111,7 +112,7 @@ impl Engine {
     }
 
     /// Nobody may who came before the server was told to end.
-    fn may_begin(&self) -> Result<(), CloseReason> {
+    pub(super) fn may_begin(&self) -> Result<(), CloseReason> {
         if self.lets_begin() { Ok(()) } else { Err(CloseReason::ShuttingDown) }
     }
 
@@ -123,7 +124,8 @@ impl Engine {
         message_stream: u32,
         path: &StreamPath,
     ) -> bool {
-        let decided = self.may_begin().and_then(|()| self.may_publish(now, id, path));
+        let may_begin = self.may_begin().and_then(|()| self.has_memory(NO_PUBLISHERS_ABOVE));
+        let decided = may_begin.and_then(|()| self.may_publish(now, id, path));
         self.admits(now, id, message_stream, code::PUBLISH_DENIED, decided)
     }
 
@@ -135,7 +137,8 @@ impl Engine {
         message_stream: u32,
         path: &StreamPath,
     ) -> bool {
-        let decided = self.may_begin().and_then(|()| self.may_play(now, id, path, true));
+        let may_begin = self.may_begin().and_then(|()| self.has_memory(NO_PLAYERS_ABOVE));
+        let decided = may_begin.and_then(|()| self.may_play(now, id, path, true));
         self.admits(now, id, message_stream, code::PLAY_FAILED, decided)
     }
 
@@ -148,7 +151,8 @@ impl Engine {
         decided: Result<(), CloseReason>,
     ) -> bool {
         let Err(reason) = decided else { return true };
-        self.reject(id, message_stream, code, REFUSAL);
+        let told = if matches!(reason, CloseReason::OutOfMemory(_)) { OUT_OF_MEMORY } else { REFUSAL };
+        self.reject(id, message_stream, code, told);
         self.close(now, id, reason);
         false
     }
@@ -206,6 +210,12 @@ impl Engine {
         self.apps = apps;
         self.hub.set_limits(config.streams, |name| Arc::clone(self.apps.of_stream(name)));
         self.usage.addresses.set_limits(config.access);
+        let asks = config.callbacks.on_connect.is_set();
+        for (_, connection) in &mut self.connections {
+            if let Some(session) = connection.rtmp() {
+                session.ask_before_connect(asks);
+            }
+        }
         self.config = Arc::new(config);
         fixed
     }

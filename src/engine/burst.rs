@@ -12,6 +12,7 @@ use super::queue::Class;
 use crate::config::JoinMode;
 use crate::container::flv::tag;
 use crate::hub::{Burst, Hub, StreamId};
+use crate::ledger::{Ledger, Purpose};
 use crate::media::FrameKind;
 
 /// Room for the headers of one message in few chunks.
@@ -40,7 +41,13 @@ pub(super) struct WireBurst {
 
 impl WireBurst {
     /// Cuts `burst` into pieces, for message stream `message_stream`.
-    pub(super) fn encode(burst: &Burst, mode: JoinMode, chunk_size: usize, message_stream: u32) -> Self {
+    pub(super) fn encode(
+        burst: &Burst,
+        mode: JoinMode,
+        chunk_size: usize,
+        message_stream: u32,
+        ledger: &Ledger,
+    ) -> Self {
         let picture_class = if mode == JoinMode::Gop { Class::Media } else { Class::Join };
         let mut wire = WireBurst {
             pieces: Vec::with_capacity(burst.frames.len() * 2),
@@ -52,7 +59,11 @@ impl WireBurst {
         for frame in &burst.frames {
             let class = if frame.is_coded() { picture_class } else { Class::Kept };
             let payload = match frame.kind {
-                FrameKind::Video if frame.is_coded() => tag::with_composition_ms(&frame.payload, frame.composition_ms),
+                FrameKind::Video if frame.is_coded() => {
+                    let payload = tag::with_composition_ms(&frame.payload, frame.composition_ms);
+                    let is_shared = payload.as_ptr() == frame.payload.as_ptr();
+                    if is_shared { payload } else { ledger.hold(Purpose::Sending, payload) }
+                }
                 _ => frame.payload.clone(),
             };
             let mut begins = true;
@@ -81,9 +92,15 @@ struct Latest {
 #[derive(Debug, Default)]
 pub(super) struct LatestBurst {
     latest: Option<Latest>,
+    ledger: Ledger,
 }
 
 impl LatestBurst {
+    /// None yet. What is made for those who join is counted in `ledger`.
+    pub(super) const fn new(ledger: Ledger) -> Self {
+        LatestBurst { latest: None, ledger }
+    }
+
     /// What one who joins `stream` now is to be sent.
     pub(super) fn get(
         &mut self,
@@ -93,7 +110,8 @@ impl LatestBurst {
         chunk_size: usize,
         message_stream: u32,
     ) -> Arc<WireBurst> {
-        let encode = || Arc::new(WireBurst::encode(&hub.burst(stream, mode), mode, chunk_size, message_stream));
+        let ledger = &self.ledger;
+        let encode = || Arc::new(WireBurst::encode(&hub.burst(stream, mode), mode, chunk_size, message_stream, ledger));
         if message_stream != USUAL_MESSAGE_STREAM {
             return encode();
         }
@@ -106,6 +124,11 @@ impl LatestBurst {
         let burst = encode();
         self.latest = Some(Latest { stream, mode, version, burst: Arc::clone(&burst) });
         burst
+    }
+
+    /// Streams have ended.
+    pub(super) fn clear(&mut self) {
+        self.latest = None;
     }
 
     /// `stream` has changed.

@@ -57,6 +57,9 @@ pub enum CloseReason {
     /// The server holds as many connections as it may.
     #[error("too many connections")]
     TooManyConnections,
+    /// So many bytes of memory are used as may be.
+    #[error("the memory limit of {0} bytes is reached (limits.memory_limit)")]
+    OutOfMemory(usize),
     /// The server ends.
     #[error("server shuts down")]
     ShuttingDown,
@@ -87,6 +90,7 @@ impl CloseReason {
             CloseReason::Stalled(_) => "stalled",
             CloseReason::QueueFull(_) => "queue-full",
             CloseReason::TooManyConnections => "too-many-connections",
+            CloseReason::OutOfMemory(_) => "out-of-memory",
             CloseReason::ShuttingDown => "shutting-down",
             CloseReason::Operator => "operator",
         }
@@ -121,6 +125,7 @@ mod tests {
             (CloseReason::Stalled(10_000), "took nothing for 10000 ms"),
             (CloseReason::QueueFull(9), "more than 9 bytes wait to be sent"),
             (CloseReason::TooManyConnections, "too many connections"),
+            (CloseReason::OutOfMemory(9), "the memory limit of 9 bytes is reached (limits.memory_limit)"),
             (CloseReason::ShuttingDown, "server shuts down"),
             (CloseReason::Operator, "closed by the operator"),
         ];

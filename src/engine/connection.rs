@@ -10,10 +10,12 @@ use bytes::Bytes;
 use super::burst::{Piece, WireBurst};
 use super::close::CloseReason;
 use super::http::HttpPeer;
+use super::memory::Counted;
 use super::queue::{Class, SendQueue};
 use super::stats::Past;
 use crate::config::{EngineConfig, JoinMode, QueueLimits};
 use crate::hub::StreamId;
+use crate::ledger::{Ledger, Purpose};
 use crate::rtmp::server::ServerSession;
 
 /// What a message stream of a connection is in the hub.
@@ -101,6 +103,8 @@ pub(super) struct Connection {
     pub(super) bytes_out: u64,
     /// Messages dropped because the peer was too slow.
     pub(super) dropped: u64,
+    /// What memory it was last counted with.
+    pub(super) counted: Counted,
 }
 
 impl Connection {
@@ -123,6 +127,7 @@ impl Connection {
             bytes_in: 0,
             bytes_out: 0,
             dropped: 0,
+            counted: Counted::default(),
         }
     }
 
@@ -166,9 +171,13 @@ impl Connection {
     }
 
     /// Moves the session's answers into the queue. `true`: there were some.
-    pub(super) fn take_answers(&mut self, now: Instant, now_ms: u32) -> bool {
+    pub(super) fn take_answers(&mut self, now: Instant, now_ms: u32, ledger: &Ledger) -> bool {
         let mut any = false;
-        while let Some(bytes) = self.session.poll_output() {
+        while let Some(mut bytes) = self.session.poll_output() {
+            // What HTTP answers with is counted where it is made.
+            if let Session::Rtmp(_) = self.session {
+                bytes = ledger.hold(Purpose::Sending, bytes);
+            }
             self.note_push(now);
             self.queue.push(now_ms, Class::Kept, 0, bytes);
             any = true;

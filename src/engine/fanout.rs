@@ -13,11 +13,13 @@ use slab::Slab;
 
 use super::connection::{Connection, Session};
 use super::deadlines::Deadlines;
+use super::memory::Memory;
 use super::outputs::{self, Outputs};
 use super::queue::Class;
 use super::{ConnectionId, DirtyList};
 use crate::config::{EngineConfig, PlayerQueueLimits};
 use crate::hub::{Delivery, Sink, StreamId, SubscriberId};
+use crate::ledger::Purpose;
 use crate::media::{Frame, FrameKind, FrameRole};
 use crate::output::live::LiveForms;
 use crate::rtmp::chunk::{encode_message, encode_shared, encoded_len};
@@ -60,6 +62,7 @@ pub(super) struct FanOut<'a> {
     pub(super) dropped: u64,
     /// Room for chunk headers of other message streams.
     pub(super) heads: BytesMut,
+    pub(super) memory: &'a mut Memory,
 }
 
 impl FanOut<'_> {
@@ -87,6 +90,7 @@ impl FanOut<'_> {
         }
         connection.note_push(self.now);
         viewing.push(&mut connection.queue, self.now_ms, class, unit);
+        connection.count_queue(self.memory);
         self.dirty.mark(id, connection);
         if class == Class::Kept {
             wake_if_overfull(connection, id, self.now, self.config, self.deadlines);
@@ -97,7 +101,7 @@ impl FanOut<'_> {
     /// Has the session's answers sent. A connection where too much piles up is closed as soon as it is woken.
     fn send_answers(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
-        if connection.take_answers(self.now, self.now_ms) {
+        if connection.take_answers(self.now, self.now_ms, &self.memory.ledger) {
             self.dirty.mark(id, connection);
             wake_if_overfull(connection, id, self.now, self.config, self.deadlines);
         }
@@ -149,7 +153,9 @@ impl Sink for FanOut<'_> {
         }
         connection.note_push(self.now);
         if message_stream == USUAL_MESSAGE_STREAM {
-            let bytes = self.usual.get_or_insert_with(|| encode(frame, chunk_size)).clone();
+            let ledger = &self.memory.ledger;
+            let encoded = || ledger.hold(Purpose::Sending, encode(frame, chunk_size));
+            let bytes = self.usual.get_or_insert_with(encoded).clone();
             connection.queue.push(self.now_ms, class, lane, bytes);
         } else {
             let queue = &mut connection.queue;
@@ -159,6 +165,7 @@ impl Sink for FanOut<'_> {
                 begins = false;
             });
         }
+        connection.count_queue(self.memory);
         if class == Class::Media && self.config.batch_ms > 0 {
             self.dirty.hold(self.now, Duration::from_millis(self.config.batch_ms), id, connection);
         } else {

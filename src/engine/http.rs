@@ -9,9 +9,11 @@ use bytes::Bytes;
 use log::info;
 
 use super::api::is_for_operators;
+use super::callbacks::Viewer;
 use super::connection::{Attachment, Role};
 use super::fanout::{HTTP_LANE, hub_id, lane};
 use super::join_mode::join_mode;
+use super::memory::{NO_PLAYERS_ABOVE, OUT_OF_MEMORY, RETRY_AFTER_S};
 use super::outputs::OutputId;
 use super::queue::{Class, SendQueue};
 use super::stats::PlayedAs;
@@ -21,6 +23,7 @@ use crate::config::JoinMode;
 use crate::http::websocket;
 use crate::http::{Event, HttpSession, Method, Request, Response, ResponseHead};
 use crate::hub::{Departure, StreamId, SubscriberId};
+use crate::ledger::Purpose;
 use crate::output::live::Form;
 use crate::rtmp::path::StreamPath;
 
@@ -53,6 +56,9 @@ struct Waiting {
     until: Instant,
     target: Target,
     request: Box<Request>,
+    /// A program was asked already, and who it is.
+    is_asked: bool,
+    viewer: Option<Viewer>,
 }
 
 impl HttpPeer {
@@ -69,6 +75,12 @@ impl HttpPeer {
             (None, Some(_)) => "hls",
             (None, None) => "http",
         }
+    }
+
+    /// Memory that it takes beside its own size and unfinished requests, in bytes.
+    pub(super) fn held_bytes(&self) -> usize {
+        let waiting = self.waiting.as_ref().map_or(0, |waiting| size_of::<Waiting>() + waiting.request.held_bytes());
+        waiting + self.session.held_bytes()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -93,7 +105,7 @@ impl Viewing {
 
 /// What a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Target {
+pub(super) enum Target {
     /// `/healthz`.
     Health,
     /// A stream without end.
@@ -129,10 +141,19 @@ impl Target {
         Some(Target::Hls { path: resolve(name, &request.query)?, below: file.to_owned() })
     }
 
-    fn path(&self) -> Option<&StreamPath> {
+    pub(super) fn path(&self) -> Option<&StreamPath> {
         match self {
             Target::Live { path, .. } | Target::Hls { path, .. } => Some(path),
             Target::Health | Target::Nothing => None,
+        }
+    }
+
+    /// The same of another stream.
+    pub(super) fn at(self, path: StreamPath) -> Target {
+        match self {
+            Target::Live { form, .. } => Target::Live { path, form },
+            Target::Hls { below, .. } => Target::Hls { path, below },
+            Target::Health | Target::Nothing => self,
         }
     }
 }
@@ -173,7 +194,7 @@ impl Engine {
             _ => return self.respond(now, id, Response::method_not_allowed(METHODS).with_cors()),
         }
         if let Some(file) = console::file(&request) {
-            return self.respond(now, id, file);
+            return self.respond_shared(now, id, file);
         }
         // The files of HLS stand below a stream, where another stream could be as well.
         if let Some(Target::Hls { path, below }) = Target::hls_file(&request)
@@ -181,7 +202,7 @@ impl Engine {
         {
             let is_attempt = is_new && self.begins_hls(id, &hub_name(&path), &below, &request);
             if self.admits_viewer(now, id, &path, is_attempt) {
-                self.serve_hls(now, id, &request, &path, &below);
+                self.ask_viewer(now, id, request, Target::Hls { path, below });
             }
             return;
         }
@@ -189,33 +210,53 @@ impl Engine {
             Target::Health => self.respond(now, id, Response::new(200, TEXT, "ok\n")),
             Target::Nothing => self.respond(now, id, Response::text(404, "there is nothing here").with_cors()),
             Target::Live { ref path, .. } | Target::Hls { ref path, .. } => {
-                let name = hub_name(path);
                 let is_attempt = match &target {
-                    Target::Hls { below, .. } => is_new && self.begins_hls(id, &name, below, &request),
+                    Target::Hls { below, .. } => is_new && self.begins_hls(id, &hub_name(path), below, &request),
                     _ => is_new,
                 };
-                if !self.admits_viewer(now, id, path, is_attempt) {
-                    return;
-                }
-                match &target {
-                    Target::Live { form, .. } if self.hub.is_published(&name) => {
-                        return self.watch(now, id, &request, path, *form);
-                    }
-                    Target::Hls { below, .. } if self.has_hls(&name) => {
-                        return self.serve_hls(now, id, &request, path, below);
-                    }
-                    _ => {}
-                }
-                let wait_s = request.query_value("wait").and_then(|value| value.parse::<u64>().ok());
-                match wait_s.filter(|&seconds| seconds > 0) {
-                    Some(seconds) => {
-                        let until = now + Duration::from_secs(seconds.min(LONGEST_WAIT_S));
-                        self.wait_for_stream(id, name, Waiting { until, target: target.clone(), request });
-                    }
-                    None => self.respond_not_published(now, id, &name),
+                if self.admits_viewer(now, id, path, is_attempt) {
+                    self.ask_viewer(now, id, request, target);
                 }
             }
         }
+    }
+
+    /// Serves a player that may have what it asked for. `viewer`: whom HLS has not seen before.
+    pub(super) fn serve_viewer(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        request: Box<Request>,
+        target: Target,
+        viewer: Option<Viewer>,
+    ) {
+        let Some(path) = target.path() else { return };
+        let name = hub_name(path);
+        match &target {
+            Target::Live { form, .. } if self.hub.is_published(&name) => {
+                return self.watch(now, id, &request, path, *form);
+            }
+            Target::Hls { below, .. } if self.has_hls(&name) => {
+                self.note_watching(now, id, path, viewer);
+                let session = viewer.and_then(|viewer| viewer.session);
+                return self.serve_hls(now, id, &request, path, below, session);
+            }
+            _ => {}
+        }
+        let wait_s = request.query_value("wait").and_then(|value| value.parse::<u64>().ok());
+        match wait_s.filter(|&seconds| seconds > 0) {
+            Some(seconds) => {
+                let until = now + Duration::from_secs(seconds.min(LONGEST_WAIT_S));
+                let is_asked = self.config.callbacks.on_play.is_set();
+                self.wait_for_stream(id, name, Waiting { until, target, request, is_asked, viewer });
+            }
+            None => self.respond_not_published(now, id, &name),
+        }
+    }
+
+    pub(super) fn respond_short_of_memory(&mut self, now: Instant, id: ConnectionId) {
+        let response = Response::text(503, OUT_OF_MEMORY).with_header("Retry-After", RETRY_AFTER_S).with_cors();
+        self.respond(now, id, response);
     }
 
     fn respond_not_published(&mut self, now: Instant, id: ConnectionId, name: &str) {
@@ -223,7 +264,16 @@ impl Engine {
         self.respond(now, id, Response::text(404, &text).with_cors());
     }
 
+    /// Answers with a body that was made for this one.
     pub(super) fn respond(&mut self, now: Instant, id: ConnectionId, mut response: Response) {
+        for piece in &mut response.body {
+            *piece = self.memory.ledger.hold(Purpose::Sending, std::mem::take(piece));
+        }
+        self.respond_shared(now, id, response);
+    }
+
+    /// Answers with a body that others share, and that is counted where it was made.
+    pub(super) fn respond_shared(&mut self, now: Instant, id: ConnectionId, mut response: Response) {
         response.head.close |= self.sends_on(id);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         let Some(peer) = connection.http() else { return };
@@ -252,7 +302,12 @@ impl Engine {
             if waits_for.is_some_and(|path| hub_name(path) == name)
                 && let Some(waiting) = peer.waiting.take()
             {
-                self.handle_request(now, id, waiting.request, false);
+                let Waiting { target, request, is_asked, viewer, .. } = *waiting;
+                if is_asked {
+                    self.serve_viewer(now, id, request, target, viewer);
+                } else {
+                    self.handle_request(now, id, request, false);
+                }
                 self.schedule(id);
             }
         }
@@ -295,6 +350,11 @@ impl Engine {
         if form == Form::Ts && request.is_websocket {
             return self.respond(now, id, Response::text(400, "WebSocket carries .flv and .mp4, not .ts").with_cors());
         }
+        // The first bytes are made for each of them.
+        let first_bytes = self.hub.find(&name).map_or(0, |stream| self.hub.stream_bytes(stream));
+        if self.is_memory_above(NO_PLAYERS_ABOVE, first_bytes) {
+            return self.respond_short_of_memory(now, id);
+        }
         let subscriber = SubscriberId(hub_id(id, HTTP_LANE));
         let app = Arc::clone(self.apps.of(&path.app));
         if let Err(reason) = self.room_for_player(&name, &app) {
@@ -309,6 +369,7 @@ impl Engine {
         if let Some(connection) = self.connections.get(id.0) {
             info!("{}: watches {name} over HTTP", connection.peer);
         }
+        self.note_start(now, id, HTTP_LANE, path, attachment.role);
         self.join_http(now, id, attachment, mode, viewing);
     }
 
@@ -330,7 +391,7 @@ impl Engine {
         } else {
             Ok(peer.session.begin_endless(&ResponseHead::new(200, mime.clone()).with_cors()))
         };
-        connection.take_answers(now, now_ms);
+        connection.take_answers(now, now_ms, &self.memory.ledger);
         self.dirty.mark(id, connection);
         match begun {
             Err(error) => return self.close(now, id, error.into()),
@@ -347,6 +408,7 @@ impl Engine {
         if !bytes.is_empty() {
             viewing.push(&mut connection.queue, now_ms, Class::Kept, bytes);
         }
+        connection.count_queue(&mut self.memory);
         if burst.has_picture {
             self.hub.open(attachment.stream, SubscriberId(hub_id(id, HTTP_LANE)));
         }

@@ -5,9 +5,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::memory::NO_PLAYERS_ABOVE;
 use super::outputs::{Folder, Kind, OutputId};
 use super::{ConnectionId, Engine, hub_name};
-use crate::config::{HlsMode, JoinMode};
+use crate::config::{HlsConfig, HlsMode, JoinMode};
 use crate::http::{Cache, Request, Response};
 use crate::hub::{Burst, Hub, StreamId};
 use crate::output::hls::{Answer, Hls, begins};
@@ -26,6 +27,7 @@ impl Engine {
         if app.hls.mode == HlsMode::Always && self.outputs.hls_of(&name).is_none() {
             self.start_hls(now, path);
         }
+        self.note_recording(path);
         self.drain_outputs(now);
     }
 
@@ -50,9 +52,11 @@ impl Engine {
     fn start_hls(&mut self, now: Instant, path: &StreamPath) -> Option<OutputId> {
         let name = hub_name(path);
         let config = self.apps.of(&path.app).hls.clone();
+        let config = HlsConfig { window_bytes: self.hls_window_bytes(config.window_bytes), ..config };
         let is_on_demand = config.mode == HlsMode::OnDemand;
         let folder = (!config.directory.is_empty()).then(|| Folder::new(&config.directory));
         let hls = Hls::new(config, &path.stream, now, self.unix_ms(now));
+        let hls = hls.counted_in(self.memory.ledger.clone());
         let id = self.outputs.add(&name, is_on_demand, folder, Kind::Hls(Box::new(hls)));
         self.subscribe_output(now, id, path, Hub::history).then_some(id)
     }
@@ -90,7 +94,8 @@ impl Engine {
         self.outputs.hls_of(name).is_some() || (may_be && self.hub.is_published(name))
     }
 
-    /// Answers a request for what stands `below` the stream in its URL, at once or later.
+    /// Answers a request for what stands `below` the stream in its URL, at once or later. `session` is given to a
+    /// player that has none, any where it is `None`.
     pub(super) fn serve_hls(
         &mut self,
         now: Instant,
@@ -98,6 +103,7 @@ impl Engine {
         request: &Request,
         path: &StreamPath,
         below: &str,
+        session: Option<u64>,
     ) {
         let name = hub_name(path);
         if begins(below, &request.query)
@@ -109,10 +115,13 @@ impl Engine {
             return;
         }
         let known = self.outputs.hls_of(&name);
+        if known.is_none() && self.is_memory_above(NO_PLAYERS_ABOVE, 0) {
+            return self.respond_short_of_memory(now, id);
+        }
         let Some(output) = known.or_else(|| self.start_hls(now, path)) else {
             return self.respond(now, id, Response::text(503, "too many streams").with_cors());
         };
-        let session = self.next_random();
+        let session = session.unwrap_or_else(|| self.next_random());
         let Some(hls) = self.outputs.hls(output) else { return };
         let ticket = id.0 as u64;
         let answer = hls.request(now, below, &request.query, ticket, session);
@@ -146,7 +155,7 @@ impl Engine {
             Answer::BadRequest(reason) => Response::text(400, reason),
             Answer::Unavailable => Response::text(503, "not there yet; ask again"),
         };
-        self.respond(now, id, response.with_cors());
+        self.respond_shared(now, id, response.with_cors());
     }
 
     /// Nobody waits behind this connection any more.

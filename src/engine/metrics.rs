@@ -100,6 +100,7 @@ impl Engine {
         let mut page = Page::default();
         self.put_totals(now, &mut page);
         self.put_connections(&mut page);
+        self.put_callbacks(&mut page);
         let delay = "Time from a message's arrival to its being written to a player.";
         page.histogram("rtmpd_added_delay_seconds", delay, &self.stats.delay);
         page.histogram("rtmpd_turn_seconds", "Turns of the event loop.", &self.stats.turns);
@@ -129,6 +130,13 @@ impl Engine {
         page.single("rtmpd_cache_bytes", "gauge", "Pictures and headers kept for players that join.", cached);
         let waiting = self.outputs.waiting_bytes();
         page.single("rtmpd_disk_queue_bytes", "gauge", "Recordings that wait for the disk.", waiting);
+        let name = "rtmpd_memory_bytes";
+        page.begin(name, "gauge", "Memory that counts toward the limit, by what it is used for.");
+        for (usage, bytes) in self.memory_uses() {
+            page.sample(name, &[("use", usage)], bytes);
+        }
+        let limit = self.config.memory_limit;
+        page.single("rtmpd_memory_limit_bytes", "gauge", "limits.memory_limit; 0 where there is none.", limit);
         if let Some(bytes) = stats.memory_bytes {
             page.single("process_resident_memory_bytes", "gauge", "Memory of the program.", bytes);
         }
@@ -148,6 +156,20 @@ impl Engine {
         page.sample("rtmpd_connections", &[("protocol", "rtmp")], rtmp);
         page.sample("rtmpd_connections", &[("protocol", "http")], http);
         page.single("rtmpd_queue_bytes", "gauge", "Bytes that wait to be sent, counted for each player.", queued);
+    }
+
+    fn put_callbacks(&self, page: &mut Page) {
+        let (counts, waiting) = self.callbacks.counts();
+        let name = "rtmpd_callback_posts_total";
+        page.single(name, "counter", "Attempts to post a callback.", counts.posts);
+        let name = "rtmpd_callback_failures_total";
+        page.single(name, "counter", "Attempts without an answer, or answered with 5xx.", counts.failures);
+        let name = "rtmpd_callback_refusals_total";
+        page.single(name, "counter", "Questions whose answer was no, or that had none.", counts.refusals);
+        let name = "rtmpd_callback_untold_total";
+        page.single(name, "counter", "Events that could not be told.", counts.untold);
+        let name = "rtmpd_callbacks_waiting";
+        page.single(name, "gauge", "Callbacks that wait or are being posted.", waiting);
     }
 
     fn put_streams(&mut self, now: Instant, page: &mut Page) {

@@ -13,11 +13,15 @@
 //!    [`Engine::handle_writable`].
 //! 5. Drain [`Engine::poll_effect`] to `None`.
 //! 6. [`Engine::handle_outcome`] of every command that the disk was given.
+//! 7. For every [`Effect::Post`]: [`Engine::handle_post_input`], [`Engine::handle_post_closed`] or
+//!    [`Engine::handle_post_failed`], until [`Effect::EndPost`].
+//! 8. No [`Engine::handle_input`] between [`Effect::StopReading`] and [`Effect::ReadOn`] of a connection.
 
 mod access;
 mod api;
 mod apps;
 mod burst;
+mod callbacks;
 mod close;
 mod connection;
 mod console;
@@ -29,6 +33,7 @@ mod histogram;
 mod http;
 mod join_mode;
 mod kept;
+mod memory;
 mod metrics;
 mod outputs;
 mod queue;
@@ -50,6 +55,8 @@ use slab::Slab;
 use self::access::Usage;
 use self::apps::Apps;
 use self::burst::{LatestBurst, WireBurst};
+use self::callbacks::Callbacks;
+pub use self::callbacks::{PostId, PostRequest};
 pub use self::close::CloseReason;
 use self::connection::{Attachment, Closing, Connection, Role, Session};
 use self::deadlines::Deadlines;
@@ -58,6 +65,7 @@ use self::drain::Draining;
 use self::fanout::{FanOut, from_hub_id, hub_id, lane};
 use self::http::HttpPeer;
 use self::join_mode::{join_mode, usual_mode};
+use self::memory::{Memory, NO_PUBLISHERS_ABOVE};
 use self::outputs::Outputs;
 use self::stats::{Past, PlayedAs, Stats};
 use self::test_stream::TestStream;
@@ -66,7 +74,8 @@ use crate::access as access_room;
 use crate::config::{EngineConfig, HttpLimits, JoinMode, PlayerQueueLimits};
 use crate::container::flv::tag;
 use crate::http::{self as http_room, HttpSession};
-use crate::hub::{Departure, Hub, IncomingFrame, PublisherId, StreamId, SubscriberId};
+use crate::hub::{Departure, Hub, IncomingFrame, PublishError, PublisherId, StreamId, SubscriberId};
+use crate::ledger::Purpose;
 use crate::media::{FrameKind, FrameRole, TrackSet};
 use crate::output::disk;
 use crate::output::live::LiveForms;
@@ -119,6 +128,14 @@ pub enum Effect {
     Disk(disk::Command),
     /// Read the configuration again, for this connection; what comes of it goes to [`Engine::handle_reloaded`].
     Reload(ConnectionId),
+    /// Read nothing more of this connection, but tell of its end, until [`Effect::ReadOn`].
+    StopReading(ConnectionId),
+    /// Read on, beginning with what has come in between.
+    ReadOn(ConnectionId),
+    /// Connect to a program, send it this, and tell what comes back.
+    Post(PostRequest),
+    /// This post is over: its socket, where it has one, is to be closed.
+    EndPost(PostId),
 }
 
 /// What a session has to say.
@@ -150,10 +167,13 @@ pub struct Engine {
     /// HTTP requests for streams that are not there yet, by name.
     waiting_for: HashMap<String, Vec<ConnectionId>>,
     latest_burst: LatestBurst,
+    memory: Memory,
     connections: Slab<Connection>,
     dirty: DirtyList,
     deadlines: Deadlines,
     effects: VecDeque<Effect>,
+    /// Programs that are asked and told.
+    callbacks: Callbacks,
     shutting_down: bool,
     draining: Option<Draining>,
     stats: Stats,
@@ -163,6 +183,7 @@ impl Engine {
     /// An engine without connections. `random_seed` feeds handshakes.
     pub fn new(now: Instant, config: EngineConfig, random_seed: u64) -> Self {
         let session_config = SessionConfig { chunk_size: config.chunk_size, limits: config.session.clone() };
+        let memory = Memory::default();
         Engine {
             session_config: Arc::new(session_config),
             http_limits: Arc::new(config.http.clone()),
@@ -170,17 +191,19 @@ impl Engine {
             wall_clock: (now, 0),
             random: random_seed,
             hub: Hub::new(config.streams),
-            live: LiveForms::default(),
-            outputs: Outputs::default(),
+            live: LiveForms::new(memory.ledger.clone()),
+            outputs: Outputs::new(memory.ledger.clone()),
             viewers: Viewers::default(),
             usage: Usage::new(config.access),
             test_stream: config.test_stream.then(|| TestStream::new(now)).flatten(),
             waiting_for: HashMap::new(),
-            latest_burst: LatestBurst::default(),
+            latest_burst: LatestBurst::new(memory.ledger.clone()),
+            memory,
             connections: Slab::new(),
             dirty: DirtyList::default(),
             deadlines: Deadlines::default(),
             effects: VecDeque::new(),
+            callbacks: Callbacks::default(),
             shutting_down: false,
             draining: None,
             stats: Stats::new(now),
@@ -208,7 +231,8 @@ impl Engine {
         self.make_place(now, protocol, peer).inspect_err(|reason| self.stats.count_close(reason))?;
         let session = match protocol {
             Protocol::Rtmp => {
-                let session = ServerSession::new(now, Arc::clone(&self.session_config), self.next_random());
+                let mut session = ServerSession::new(now, Arc::clone(&self.session_config), self.next_random());
+                session.ask_before_connect(self.config.callbacks.on_connect.is_set());
                 Session::Rtmp(Box::new(session))
             }
             Protocol::Http => {
@@ -217,6 +241,7 @@ impl Engine {
         };
         let id = ConnectionId(self.connections.insert(Connection::new(now, peer, self.stats.next_serial(), session)));
         debug!("{peer}: connected");
+        self.count_session(id);
         self.schedule(id);
         Ok(id)
     }
@@ -229,6 +254,8 @@ impl Engine {
         if self.connections.len() >= self.config.connections {
             return Err(CloseReason::TooManyConnections);
         }
+        // Operators may still look.
+        self.has_memory(if protocol == Protocol::Rtmp { NO_PUBLISHERS_ABOVE } else { 100 })?;
         self.usage.connect(now, peer.ip())
     }
 
@@ -248,13 +275,24 @@ impl Engine {
         if let Err(reason) = result {
             self.close(now, id, reason);
         }
+        self.count_session(id);
         self.schedule(id);
+        self.keep_within_memory(now);
+    }
+
+    /// What the session of `id` holds may have changed.
+    fn count_session(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(id.0) {
+            connection.count_session(&mut self.memory);
+        }
     }
 
     /// The peer is gone: forgets the connection. No effect follows for it.
     pub fn handle_closed(&mut self, now: Instant, id: ConnectionId, reason: CloseReason) {
         self.detach_all(now, id, Departure::Lost);
+        self.forget_client(id);
         if let Some(connection) = self.connections.try_remove(id.0) {
+            self.memory.forget(connection.counted);
             self.usage.disconnect(now, connection.peer.ip());
             let reason = connection.closing.as_ref().map_or(&reason, |closing| &closing.reason);
             log_close(now, &connection, reason);
@@ -270,6 +308,7 @@ impl Engine {
         let (hub, mut sink) = self.hub_and_sink(now);
         hub.handle_timeout(now, &mut sink);
         if streams_end {
+            self.latest_burst.clear();
             self.stats.retain_streams(|name| self.hub.find(name).is_some());
         }
         self.outputs.handle_timeout(now);
@@ -277,6 +316,7 @@ impl Engine {
         self.end_viewers(now);
         self.play_test_stream(now);
         self.look_at_drain(now);
+        self.do_callbacks(now);
         while let Some((at, id)) = self.deadlines.pop_due(now) {
             let Some(connection) = self.connections.get_mut(id.0) else { continue };
             // An entry that a later one replaced, or of an earlier connection with this id.
@@ -294,8 +334,8 @@ impl Engine {
         let outputs = [self.outputs.poll_timeout(), self.viewers.poll_timeout()].into_iter().flatten().min();
         let test = self.test_stream.as_ref().and_then(TestStream::poll_timeout);
         let own = [self.deadlines.next(), self.dirty.held_until(), self.drain_deadline()];
-        let deadlines = own.into_iter().chain([self.hub.poll_timeout(), outputs, test]);
-        deadlines.flatten().min()
+        let others = [self.hub.poll_timeout(), outputs, test, self.callbacks.poll_timeout()];
+        own.into_iter().chain(others).flatten().min()
     }
 
     /// Next connection with something to send.
@@ -333,6 +373,7 @@ impl Engine {
         let now_ms = self.now_ms(now);
         let Some(connection) = self.connections.get_mut(id.0) else { return false };
         let sent = connection.queue.advance(now_ms, count);
+        connection.count_queue(&mut self.memory);
         let stream = match connection.attachments.first() {
             Some(attachment) => Some(attachment.stream),
             None => self.viewers.sent(&self.hub, connection, count),
@@ -385,10 +426,12 @@ impl Engine {
     pub fn handle_outcome(&mut self, now: Instant, outcome: &disk::Outcome) {
         self.outputs.handle_outcome(outcome);
         self.drain_outputs(now);
+        self.tell_recorded(now);
     }
 
     /// The driver's turn, which began at `began`, is over: everything that could be written was.
     pub fn end_turn(&mut self, began: Instant, ended: Instant) {
+        self.keep_within_memory(ended);
         self.stats.end_turn(began, ended);
     }
 
@@ -413,11 +456,12 @@ impl Engine {
         self.shut_down_viewers(now);
         self.outputs.stop_all_recordings(now);
         self.drain_outputs(now);
+        self.end_watchings(now);
     }
 
-    /// Whether nobody is connected and no recording is being finished.
+    /// Whether nobody is connected, no recording is being finished, and nothing is to be posted.
     pub fn is_empty(&self) -> bool {
-        self.connections.is_empty() && !self.outputs.is_writing()
+        self.connections.is_empty() && !self.outputs.is_writing() && self.callbacks.is_idle()
     }
 
     /// Whether `id` publishes or plays: the exchange of commands, where each waits for the last, is over.
@@ -493,6 +537,7 @@ impl Engine {
             outputs: &mut self.outputs,
             dropped: 0,
             heads: BytesMut::new(),
+            memory: &mut self.memory,
         };
         (&mut self.hub, sink)
     }
@@ -550,8 +595,11 @@ impl Engine {
         let connection = self.connections.get_mut(id.0).filter(|connection| connection.closing.is_none())?;
         match &mut connection.session {
             Session::Rtmp(session) => session.poll_event().map(SessionEvent::Rtmp),
-            // The answer to one request goes out before the next is looked at.
-            Session::Http(peer) if connection.queue.is_empty() => peer.session.poll_event().map(SessionEvent::Http),
+            // The answer to one request goes out before the next is looked at. One who watches asks no more, and what
+            // else it says must not pile up while it reads slowly.
+            Session::Http(peer) if connection.queue.is_empty() || peer.viewing.is_some() => {
+                peer.session.poll_event().map(SessionEvent::Http)
+            }
             Session::Http(_) => None,
         }
     }
@@ -559,7 +607,7 @@ impl Engine {
     fn take_answers(&mut self, now: Instant, id: ConnectionId) {
         let now_ms = self.now_ms(now);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
-        if connection.take_answers(now, now_ms) {
+        if connection.take_answers(now, now_ms, &self.memory.ledger) {
             self.dirty.mark(id, connection);
         }
         if let Some(limit) = connection.overfull(&self.config) {
@@ -578,6 +626,7 @@ impl Engine {
                     // As debug text: it must not be able to write lines of its own.
                     debug!("{}: {flash_ver:?} wants {app:?}", connection.peer);
                 }
+                self.ask_connect(now, id, &info);
                 self.ask_to_reconnect(now, id);
             }
             Event::Publish { stream_id, path, .. } => self.publish(now, id, stream_id, &path),
@@ -618,11 +667,12 @@ impl Engine {
         self.connections.get(id.0)?.attachment(message_stream)
     }
 
-    fn frame(&mut self, now: Instant, id: ConnectionId, message_stream: u32, frame: IncomingFrame) {
+    fn frame(&mut self, now: Instant, id: ConnectionId, message_stream: u32, mut frame: IncomingFrame) {
         let Some(attachment) = self.attachment(id, message_stream) else { return };
         if !self.counts_frame(now, id, message_stream, frame.payload.len()) {
             return;
         }
+        frame.payload = self.memory.ledger.hold(Purpose::Frame, frame.payload);
         self.hand_out(now, attachment.stream, PublisherId(hub_id(id, message_stream)), frame);
     }
 
@@ -634,6 +684,7 @@ impl Engine {
         let (hub, mut sink) = self.hub_and_sink(now);
         sink.begin_frame(stream, queue);
         hub.frame(now, stream, publisher, frame, &mut sink);
+        sink.live.end_frame();
         let dropped = sink.dropped;
         if dropped > 0 {
             self.stats.dropped(stream, dropped);
@@ -645,9 +696,13 @@ impl Engine {
     }
 
     fn publish(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
-        if !self.admits_publisher(now, id, message_stream, path) {
-            return;
+        if self.admits_publisher(now, id, message_stream, path) && !self.asks_to_publish(now, id, message_stream, path)
+        {
+            self.start_publishing(now, id, message_stream, path);
         }
+    }
+
+    fn start_publishing(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
         let app = Arc::clone(self.apps.of(&path.app));
         let identity = access_room::identity(&app, &path.query);
         let name = hub_name(path);
@@ -664,6 +719,7 @@ impl Engine {
                     session.accept_publish(message_stream);
                 }
                 self.stats.publisher_began(now, grant.stream, &name);
+                self.note_start(now, id, message_stream, path, Role::Publisher);
                 let how = if grant.resumed { "publishes again" } else { "publishes" };
                 info!("{peer}: {how} {name}");
                 if let Some(evicted) = grant.evicted {
@@ -672,12 +728,23 @@ impl Engine {
                 self.begin_outputs(now, path);
                 self.begin_waiting(now, &name);
             }
-            Err(error) => {
-                warn!("{peer}: may not publish {name}: {error}");
-                self.reject(id, message_stream, code::PUBLISH_BAD_NAME, &error.to_string());
-                self.close(now, id, CloseReason::Refused(error.to_string()));
-            }
+            Err(error) => self.refuse_publisher(now, id, message_stream, &name, &error),
         }
+    }
+
+    fn refuse_publisher(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        message_stream: u32,
+        name: &str,
+        error: &PublishError,
+    ) {
+        if let Some(connection) = self.connections.get(id.0) {
+            warn!("{}: may not publish {name}: {error}", connection.peer);
+        }
+        self.reject(id, message_stream, code::PUBLISH_BAD_NAME, &error.to_string());
+        self.close(now, id, CloseReason::Refused(error.to_string()));
     }
 
     /// A publisher that lost its stream to a new one has to go.
@@ -686,6 +753,7 @@ impl Engine {
         if let Some(attachment) = self.attachment(id, message_stream) {
             self.note_past(id, attachment);
         }
+        self.note_end(now, id, message_stream);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         connection.detach(message_stream);
         let reason = CloseReason::TakenOver;
@@ -701,9 +769,12 @@ impl Engine {
     }
 
     fn play(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
-        if !self.admits_player(now, id, message_stream, path) {
-            return;
+        if self.admits_player(now, id, message_stream, path) && !self.asks_to_play(now, id, message_stream, path) {
+            self.start_playing(now, id, message_stream, path);
         }
+    }
+
+    fn start_playing(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
         let app = Arc::clone(self.apps.of(&path.app));
         let usual = self.connections.get(id.0).and_then(|connection| connection.usual_mode);
         let mode = join_mode(path, app.join, usual);
@@ -728,6 +799,7 @@ impl Engine {
             session.accept_play(message_stream);
         }
         self.stats.player_began(stream, &name, PlayedAs::Rtmp);
+        self.note_start(now, id, message_stream, path, attachment.role);
         let waits = if self.hub.is_published(&name) { "plays" } else { "waits for" };
         info!("{peer}: {waits} {name}");
         self.take_answers(now, id);
@@ -751,6 +823,7 @@ impl Engine {
         // Where the past would not fit, the player begins with the next key frame: it gets headers only.
         let fits = connection.queue.weight() + burst.bytes <= limits.bytes;
         connection.push_burst(now, now_ms, lane(attachment.message_stream), burst, fits);
+        connection.count_queue(&mut self.memory);
         if !connection.queue.is_empty() {
             self.dirty.mark(id, connection);
         }
@@ -767,7 +840,8 @@ impl Engine {
             self.hub.set_paused(attachment.stream, subscriber);
         } else if let Some(burst) = self.hub.resume(attachment.stream, subscriber, mode) {
             self.take_answers(now, id);
-            let burst = WireBurst::encode(&burst, mode, self.config.chunk_size, message_stream);
+            let ledger = &self.memory.ledger;
+            let burst = WireBurst::encode(&burst, mode, self.config.chunk_size, message_stream, ledger);
             self.send_burst(now, id, attachment, &burst);
         }
     }
@@ -785,6 +859,7 @@ impl Engine {
         };
         let number = hub_id(id, message_stream);
         self.note_past(id, attachment);
+        self.note_end(now, id, message_stream);
         match attachment.role {
             Role::Publisher => {
                 self.latest_burst.forget(attachment.stream);
@@ -829,6 +904,7 @@ impl Engine {
     }
 
     fn detach_all(&mut self, now: Instant, id: ConnectionId, departure: Departure) {
+        self.cancel_question(now, id);
         self.forget_hls_wait(id);
         while let Some(attachment) =
             self.connections.get(id.0).and_then(|connection| connection.attachments.first().copied())
@@ -852,7 +928,12 @@ impl Engine {
         }
         // What was dropped here would only delay the last words.
         connection.queue.drop_waiting(None);
-        connection.take_answers(now, now_ms);
+        connection.take_answers(now, now_ms, &self.memory.ledger);
+        // Nothing more is read.
+        if let Some(session) = connection.rtmp() {
+            session.forget_unfinished();
+        }
+        connection.count_session(&mut self.memory);
         let until = if connection.queue.is_empty() { now } else { now + linger };
         connection.closing = Some(Box::new(Closing { reason, until, finished: false }));
         if connection.queue.is_empty() {
@@ -889,6 +970,8 @@ impl Engine {
         if let Some(connection) = self.connections.try_remove(id.0)
             && let Some(closing) = &connection.closing
         {
+            self.forget_client(id);
+            self.memory.forget(connection.counted);
             self.usage.disconnect(now, connection.peer.ip());
             log_close(now, &connection, &closing.reason);
             let unix_ms = self.unix_ms(now);

@@ -4,12 +4,16 @@
 //! how an answer is written; what is to be told to others is fetched by the engine.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::time::Instant;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use log::{info, warn};
 use slab::Slab;
 
+use super::callbacks::ClientInfo;
 use crate::hub::{StreamId, SubscriberId};
+use crate::ledger::{Ledger, Purpose};
 use crate::media::Frame;
 use crate::output::disk::{Command, FileId, Outcome, safe_name};
 use crate::output::hls::{Answer, FileChange, FileEffect, Hls};
@@ -54,11 +58,22 @@ pub(super) struct Output {
     folder: Option<Folder>,
     /// It ends as soon as nobody asks for it.
     is_on_demand: bool,
+    /// Whose stream is recorded, where somebody wants to know.
+    client: Option<Arc<ClientInfo>>,
+}
+
+/// A file of a recording is whole.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    pub(super) client: Arc<ClientInfo>,
+    pub(super) path: PathBuf,
+    pub(super) bytes: u64,
+    pub(super) duration_ms: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Folder {
-    pub(super) directory: std::path::PathBuf,
+    pub(super) directory: PathBuf,
     next_file: u32,
     /// A failure was told to the log.
     has_failed: bool,
@@ -82,16 +97,26 @@ pub(super) struct Outputs {
     commands: VecDeque<Command>,
     /// Those that have left the hub.
     left: Vec<(StreamId, SubscriberId)>,
+    /// Files that somebody wants to know of.
+    recorded: VecDeque<Recorded>,
+    /// Counts what the disk is given.
+    ledger: Ledger,
 }
 
 impl Outputs {
+    /// None yet. What they make is counted in `ledger`.
+    pub(super) fn new(ledger: Ledger) -> Self {
+        Outputs { ledger, ..Outputs::default() }
+    }
+
     /// Takes a new output. It is subscribed by the caller, who says so with [`Outputs::subscribed`].
     pub(super) fn add(&mut self, name: &str, is_on_demand: bool, folder: Option<Folder>, kind: Kind) -> OutputId {
         let by_name = match kind {
             Kind::Hls(_) => &mut self.hls,
             Kind::Record(_) => &mut self.recorders,
         };
-        let output = Output { name: name.to_owned(), kind, stream: None, wakes_at: None, folder, is_on_demand };
+        let name_of = name.to_owned();
+        let output = Output { name: name_of, kind, stream: None, wakes_at: None, folder, is_on_demand, client: None };
         let id = OutputId(self.outputs.insert(output));
         by_name.insert(name.to_owned(), id);
         self.touched.push(id);
@@ -135,6 +160,26 @@ impl Outputs {
         }
     }
 
+    /// After so long without a request a player of a stream over HLS is gone.
+    pub(super) fn viewing_window(&self, name: &str) -> Option<Duration> {
+        match &self.outputs.get(self.hls_of(name)?.0)?.kind {
+            Kind::Hls(hls) => Some(hls.viewing_window()),
+            Kind::Record(_) => None,
+        }
+    }
+
+    /// Whose stream it is that is recorded.
+    pub(super) fn set_client(&mut self, id: OutputId, client: Arc<ClientInfo>) {
+        if let Some(output) = self.outputs.get_mut(id.0) {
+            output.client = Some(client);
+        }
+    }
+
+    /// A file that is whole and that somebody wants to know of.
+    pub(super) fn poll_recorded(&mut self) -> Option<Recorded> {
+        self.recorded.pop_front()
+    }
+
     /// Bytes of recordings that wait for the disk.
     pub(super) fn waiting_bytes(&self) -> u64 {
         let waiting = self.outputs.iter().map(|(_, output)| match &output.kind {
@@ -142,6 +187,33 @@ impl Outputs {
             Kind::Hls(_) => 0,
         });
         waiting.sum()
+    }
+
+    /// HLS outputs, the one that holds most first.
+    pub(super) fn hls_by_size(&self) -> Vec<OutputId> {
+        let sizes = self.outputs.iter().filter_map(|(key, output)| match &output.kind {
+            Kind::Hls(hls) => Some((hls.held_bytes(), OutputId(key))),
+            Kind::Record(_) => None,
+        });
+        let mut sizes: Vec<(usize, OutputId)> = sizes.filter(|(bytes, _)| *bytes > 0).collect();
+        sizes.sort_unstable_by(|a, b| b.cmp(a));
+        sizes.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Recordings that go on, with the bytes that wait for the disk.
+    pub(super) fn recordings(&self) -> impl Iterator<Item = (u64, OutputId)> {
+        self.outputs.iter().filter_map(|(key, output)| match &output.kind {
+            Kind::Record(recorder) if !recorder.has_ended() => Some((recorder.waiting_bytes(), OutputId(key))),
+            _ => None,
+        })
+    }
+
+    /// Ends a recording before its stream does.
+    pub(super) fn give_up_recording(&mut self, id: OutputId, reason: String) {
+        if let Some(Kind::Record(recorder)) = self.outputs.get_mut(id.0).map(|output| &mut output.kind) {
+            recorder.give_up(reason);
+            self.touched.push(id);
+        }
     }
 
     pub(super) fn frame(&mut self, now: Instant, id: OutputId, frame: &Frame) {
@@ -266,11 +338,20 @@ impl Outputs {
                     }
                 }
                 Kind::Record(recorder) => {
-                    while let Some(command) = recorder.poll_command() {
+                    while let Some(mut command) = recorder.poll_command() {
+                        if let Command::Append { bytes, .. } = &mut command {
+                            *bytes = self.ledger.hold(Purpose::Disk, std::mem::take(bytes));
+                        }
                         self.commands.push_back(command);
                     }
                     while let Some(event) = recorder.poll_event() {
                         tell(&output.name, &event);
+                        if let (RecordEvent::FileDone { name, bytes, duration_ms }, Some(client)) =
+                            (event, &output.client)
+                        {
+                            let (client, path) = (Arc::clone(client), recorder.directory().join(name));
+                            self.recorded.push_back(Recorded { client, path, bytes, duration_ms });
+                        }
                     }
                     if recorder.has_ended() {
                         if self.recorders.get(&output.name) == Some(&id) {

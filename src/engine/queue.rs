@@ -66,6 +66,8 @@ const ENTRY_BYTES: usize = 96;
 /// An empty queue keeps room for so many entries and gives the rest back: one frame a turn is the rule, audio and video
 /// in one turn are not rare.
 const KEPT_CAPACITY: usize = 2;
+/// A queue of which much was dropped gives room back that is larger than this.
+const SHRUNK_CAPACITY: usize = 16;
 
 impl SendQueue {
     /// Appends the first bytes of a message.
@@ -129,6 +131,11 @@ impl SendQueue {
     /// Whether a message of a join waits in `lane`. Costs nothing where none waits at all, however much else does.
     pub fn holds_join(&self, lane: u16) -> bool {
         self.joins > 0 && self.entries.iter().any(|entry| entry.class == Class::Join && entry.lane == lane)
+    }
+
+    /// Memory that the entries take, without the bytes that they share with others.
+    pub fn entry_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>()
     }
 
     /// Whether all was sent.
@@ -229,6 +236,10 @@ impl SendQueue {
         });
         self.bytes -= dropped_bytes;
         self.joins -= dropped_joins;
+        self.urgent = 0;
+        if self.entries.capacity() > SHRUNK_CAPACITY {
+            self.entries.shrink_to(KEPT_CAPACITY);
+        }
         dropped
     }
 }
@@ -365,6 +376,19 @@ mod tests {
         }
         queue.advance(0, 1000);
         assert!(queue.entries.capacity() <= KEPT_CAPACITY);
+    }
+
+    #[test]
+    fn a_queue_of_which_much_was_dropped_gives_memory_back_too() {
+        let mut queue = SendQueue::default();
+        for _ in 0..1000 {
+            queue.push(0, Class::Media, 1, Bytes::from_static(b"ab"));
+        }
+        assert!(queue.entry_bytes() >= 1000 * size_of::<Entry>());
+        queue.advance(0, 1);
+        assert_eq!(queue.drop_waiting(None), 999);
+        assert!(queue.entry_bytes() <= SHRUNK_CAPACITY * size_of::<Entry>());
+        assert_eq!(all(&queue), b"b");
     }
 
     #[test]

@@ -232,6 +232,12 @@ impl Engine {
         self.forget_if_gone(playing.stream);
     }
 
+    /// Whether the test stream publishes `name` now.
+    pub(super) fn is_test_stream(&self, name: &str) -> bool {
+        let is_playing = |test: &&TestStream| matches!(test.state, State::Playing(_)) && hub_name(&test.path) == name;
+        self.test_stream.as_ref().is_some_and(|test| is_playing(&test))
+    }
+
     fn set_test_stream(&mut self, state: State) {
         if let Some(test) = &mut self.test_stream {
             test.state = state;

@@ -102,7 +102,7 @@ impl BodyReader {
         self.data
     }
 
-    #[cfg(test)]
+    /// Memory that it takes beside its own size.
     pub(super) fn held_bytes(&self) -> usize {
         self.data.capacity() + self.line.capacity()
     }

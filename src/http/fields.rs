@@ -25,6 +25,11 @@ impl Fields {
         fields
     }
 
+    /// Memory that they take, in bytes.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.text.capacity() + self.ends.capacity() * size_of::<(usize, usize)>()
+    }
+
     /// Names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let mut start = 0;

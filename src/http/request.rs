@@ -101,6 +101,12 @@ impl Request {
             && self.fields.get("Access-Control-Request-Method").is_some()
     }
 
+    /// Memory that it takes, in bytes.
+    pub fn held_bytes(&self) -> usize {
+        let texts = self.path.len() + self.raw_path.len() + self.query.len();
+        size_of::<Request>() + texts + self.fields.held_bytes() + self.body.len()
+    }
+
     /// The key of a valid upgrade.
     pub(super) fn websocket_key(&self) -> Option<&str> {
         self.fields.get("Sec-WebSocket-Key").filter(|_| self.is_websocket)

@@ -15,7 +15,7 @@ mod timeline;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use slab::Slab;
@@ -24,7 +24,7 @@ use thiserror::Error;
 pub use self::join::Burst;
 use self::stream::{Publisher, Stream};
 pub use self::timeline::START_MS;
-use crate::config::{AppConfig, JoinMode, Takeover};
+use crate::config::{AppConfig, JoinMode};
 use crate::media::{Frame, FrameKind, FrameRole, TrackSet};
 
 /// A stream of this hub. Valid while its publisher or a subscriber of it stays.
@@ -182,13 +182,7 @@ impl Hub {
         let evicted = match &stream.publisher {
             None => None,
             Some(present) => {
-                let silent = now.saturating_duration_since(present.heard_at);
-                let may_take_over = app.takeover == Takeover::WhenSilent
-                    && silent >= Duration::from_millis(app.takeover_silence_ms)
-                    && present.identity == identity;
-                if !may_take_over {
-                    return Err(PublishError::AlreadyPublishing);
-                }
+                present.gives_way(now, identity, app)?;
                 Some(present.id)
             }
         };
@@ -200,6 +194,21 @@ impl Hub {
             self.graces.remove(&(until, stream_id));
         }
         Ok(Grant { stream: stream_id, evicted, resumed: evicted.is_some() || grace_until.is_some() })
+    }
+
+    /// Whether [`Hub::publish`] would be granted now. Nothing changes.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    pub fn check_publish(&self, now: Instant, name: &str, identity: &str, app: &AppConfig) -> Result<(), PublishError> {
+        let Some(id) = self.names.get(name) else {
+            let is_full = self.streams.len() >= self.limit;
+            return if is_full { Err(PublishError::TooManyStreams) } else { Ok(()) };
+        };
+        match self.streams.get(id.0).and_then(|stream| stream.publisher.as_ref()) {
+            Some(present) => present.gives_way(now, identity, app),
+            None => Ok(()),
+        }
     }
 
     /// A publisher leaves. Nothing happens where it is no longer the publisher.
@@ -386,6 +395,27 @@ impl Hub {
     /// Who publishes a stream now.
     pub fn publisher(&self, stream_id: StreamId) -> Option<PublisherId> {
         self.streams.get(stream_id.0)?.publisher.as_ref().map(|publisher| publisher.id)
+    }
+
+    /// Bytes of all that is kept of one stream for those who join.
+    pub fn stream_bytes(&self, stream_id: StreamId) -> usize {
+        self.streams.get(stream_id.0).map_or(0, Stream::cached_bytes)
+    }
+
+    /// Forgets the pictures that are kept for those who join: they wait for the next key frame.
+    pub fn forget_pictures(&mut self, stream_id: StreamId) {
+        self.touch(stream_id);
+        if let Some(stream) = self.streams.get_mut(stream_id.0) {
+            stream.forget_pictures();
+        }
+    }
+
+    /// Those subscribers of a stream were left out of what was sent, as with [`Delivery::Skipped`]: they go on with a
+    /// frame on which a player can begin.
+    pub fn hold_back(&mut self, stream_id: StreamId, is_one: impl Fn(SubscriberId) -> bool) {
+        if let Some(stream) = self.streams.get_mut(stream_id.0) {
+            stream.hold_back(is_one);
+        }
     }
 
     /// Bytes of all that is kept for those who join, of all streams.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::cache::{GopCache, Headers, is_coded_video};
 use super::join::{self, Burst};
 use super::timeline::Timeline;
-use super::{Delivery, IncomingFrame, PublisherId, Sink, SubscriberId};
-use crate::config::{AppConfig, CacheLimits, JoinMode};
+use super::{Delivery, IncomingFrame, PublishError, PublisherId, Sink, SubscriberId};
+use crate::config::{AppConfig, CacheLimits, JoinMode, Takeover};
 use crate::media::{Frame, FrameKind, FrameRole, HeaderKind};
 
 /// The publisher of a stream, while there is one.
@@ -20,6 +20,17 @@ pub(super) struct Publisher {
     pub(super) identity: String,
     /// When its last frame came, or when it began.
     pub(super) heard_at: Instant,
+}
+
+impl Publisher {
+    /// Whether it has to give way to a newcomer of this identity.
+    pub(super) fn gives_way(&self, now: Instant, identity: &str, app: &AppConfig) -> Result<(), PublishError> {
+        let silent = now.saturating_duration_since(self.heard_at);
+        let may_take_over = app.takeover == Takeover::WhenSilent
+            && silent >= Duration::from_millis(app.takeover_silence_ms)
+            && self.identity == identity;
+        if may_take_over { Ok(()) } else { Err(PublishError::AlreadyPublishing) }
+    }
 }
 
 /// One who watches. Kept small and dense: every frame walks over all of them.
@@ -244,6 +255,18 @@ impl Stream {
     /// Bytes of all that is kept for those who join.
     pub(super) fn cached_bytes(&self) -> usize {
         self.headers.bytes() + self.gop.bytes()
+    }
+
+    pub(super) fn forget_pictures(&mut self) {
+        self.gop.forget_video();
+    }
+
+    /// See [`super::Hub::hold_back`].
+    pub(super) fn hold_back(&mut self, is_one: impl Fn(SubscriberId) -> bool) {
+        for subscriber in self.subscribers.iter_mut().filter(|subscriber| is_one(subscriber.id)) {
+            subscriber.audio_open = false;
+            subscriber.video_open = false;
+        }
     }
 
     /// Remembers `frame` and hands it to everyone who is to have it.

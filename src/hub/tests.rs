@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::test_frames::{audio, delta, header, key, metadata};
 use super::*;
-use crate::config::CacheLimits;
+use crate::config::{CacheLimits, Takeover};
 use crate::media::HeaderKind;
 
 const NAME: &str = "live/a";

@@ -12,6 +12,7 @@ use crate::container::flv::tag;
 use crate::container::fmp4;
 use crate::container::mpegts;
 use crate::hub::StreamId;
+use crate::ledger::{Ledger, Purpose};
 use crate::media::{Frame, FrameKind, FrameRole};
 
 /// In which form a stream is watched.
@@ -40,6 +41,7 @@ impl Form {
 #[derive(Debug, Default)]
 pub struct LiveForms {
     muxers: HashMap<(StreamId, Form), Muxer>,
+    ledger: Ledger,
     flv: Option<Bytes>,
     ts: Option<Bytes>,
     mp4: Option<Bytes>,
@@ -61,11 +63,21 @@ enum MuxerKind {
 }
 
 impl LiveForms {
+    /// Nobody watches. What is made is counted in `ledger`.
+    pub fn new(ledger: Ledger) -> Self {
+        LiveForms { ledger, ..LiveForms::default() }
+    }
+
     /// Another frame comes, of whichever stream.
     pub fn begin_frame(&mut self) {
         self.flv = None;
         self.ts = None;
         self.mp4 = None;
+    }
+
+    /// Everybody has the frame: nothing of it is kept here.
+    pub fn end_frame(&mut self) {
+        self.begin_frame();
     }
 
     /// `frame` of `stream` in one form, made at the first call after [`LiveForms::begin_frame`]. `None`: this form has
@@ -78,7 +90,10 @@ impl LiveForms {
         };
         let bytes = match made {
             Some(bytes) => bytes,
-            None => made.insert(self.muxers.get_mut(&(stream, form))?.push(frame)),
+            None => {
+                let unit = self.muxers.get_mut(&(stream, form))?.push(frame);
+                made.insert(self.ledger.hold(Purpose::Sending, unit))
+            }
         };
         (!bytes.is_empty()).then(|| bytes.clone())
     }
@@ -88,7 +103,7 @@ impl LiveForms {
     pub fn join(&mut self, stream: StreamId, form: Form, frames: &[Frame]) -> Bytes {
         let muxer = self.muxers.entry((stream, form)).or_insert_with(|| Muxer::new(form, frames));
         muxer.viewers += 1;
-        muxer.joined(frames)
+        self.ledger.hold(Purpose::Sending, muxer.joined(frames))
     }
 
     /// One less watches.

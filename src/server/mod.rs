@@ -6,7 +6,7 @@
 //! A turn: wait for events; read from those that are readable and give it to the engine; let the engine do what is
 //! due; write what it has queued, each connection once; do the effects it asks for. Polling is edge-triggered: a
 //! socket that was left before "would block" is remembered in `unread` or in the engine's list, and the next turn does
-//! not sleep.
+//! not sleep. One that is not to be read is in neither; what its peer sends wakes the loop once.
 
 pub mod activation;
 pub mod disk;
@@ -14,6 +14,7 @@ mod drain;
 mod handover;
 mod listener;
 mod notify;
+mod posts;
 mod reload;
 mod sys;
 mod upgrade;
@@ -36,6 +37,7 @@ use thiserror::Error;
 use self::disk::Disk;
 use self::handover::Inherited;
 use self::listener::Listener;
+use self::posts::Posts;
 pub use self::reload::Loader;
 use self::reload::Reloading;
 pub use self::upgrade::Program;
@@ -51,7 +53,7 @@ const SIGNALS: Token = Token(usize::MAX);
 const FIRST_LISTENER: Token = Token(usize::MAX - 1);
 /// No connection has a token as high as this.
 const FIRST_CONNECTION_PAST: Token = Token(usize::MAX / 2);
-/// The disk has done something.
+/// The disk has done something, or names have been looked up: a poll has one waker.
 const DISK: Token = FIRST_CONNECTION_PAST;
 /// The process that is to come after this one has something to say.
 const SUCCESSOR: Token = Token(FIRST_CONNECTION_PAST.0 + 1);
@@ -109,6 +111,8 @@ pub struct Server {
     waker: Arc<Waker>,
     /// Started when there is something to write.
     disk: Option<Disk>,
+    /// Sockets to programs that are asked and told.
+    posts: Posts,
 }
 
 /// Why a server cannot begin.
@@ -136,6 +140,10 @@ struct Socket {
     is_unread: bool,
     /// Up to when it counts as one whose bytes are much work.
     laborious_until: Option<Instant>,
+    /// Nothing is to be read now.
+    is_held: bool,
+    /// The peer closed its side, or the connection is broken. What it sent before may be unread.
+    is_ended: bool,
 }
 
 impl Socket {
@@ -187,6 +195,7 @@ impl Server {
         }
         let mut engine = Engine::new(Instant::now(), config.engine, random_seed());
         engine.set_wall_clock(Instant::now(), unix_ms());
+        engine.set_program_bytes(sys::resident_memory().unwrap_or_default());
         if let Some(listener) = listeners.iter().find(|listener| listener.protocol() == Protocol::Rtmp) {
             engine.set_rtmp_port(listener.address().port());
         }
@@ -199,6 +208,7 @@ impl Server {
             engine,
             waker,
             disk: None,
+            posts: Posts::default(),
             sockets: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             unread: VecDeque::new(),
@@ -264,6 +274,9 @@ impl Server {
             self.memory_at = now + MEMORY_INTERVAL;
             if let Some(bytes) = sys::resident_memory() {
                 self.engine.set_memory_bytes(bytes);
+                if self.engine.is_memory_kept(bytes) {
+                    sys::trim_memory();
+                }
             }
         }
     }
@@ -285,16 +298,24 @@ impl Server {
     fn handle_event(&mut self, now: Instant, event: &Event) {
         match event.token() {
             SIGNALS => self.handle_signals(now),
-            DISK => self.handle_outcomes(now),
+            DISK => {
+                self.handle_outcomes(now);
+                self.handle_names(now);
+            }
             SUCCESSOR => self.handle_successor(now),
+            token if Posts::owns(token) => self.handle_post_event(now, event),
             Token(key) if key > FIRST_CONNECTION_PAST.0 => self.accept(now, FIRST_LISTENER.0 - key),
             Token(key) => {
                 let id = ConnectionId(key);
                 if event.is_writable() {
                     self.engine.handle_writable(id);
                 }
-                if event.is_readable() || event.is_read_closed() || event.is_error() {
-                    self.read_once(now, id, event.is_read_closed() || event.is_error());
+                let is_ended = event.is_read_closed() || event.is_error();
+                if is_ended && let Some(Some(socket)) = self.sockets.get_mut(id.0) {
+                    socket.is_ended = true;
+                }
+                if event.is_readable() || is_ended {
+                    self.read_once(now, id, is_ended);
                 }
             }
         }
@@ -340,7 +361,7 @@ impl Server {
             self.sockets.resize_with(id.0 + 1, || None);
         }
         if let Some(slot) = self.sockets.get_mut(id.0) {
-            *slot = Some(Socket { stream, is_unread: false, laborious_until: None });
+            *slot = Some(Socket { stream, is_unread: false, laborious_until: None, is_held: false, is_ended: false });
         }
     }
 
@@ -374,6 +395,9 @@ impl Server {
         let until = Instant::now() + READ_TIME_PER_TURN;
         loop {
             let Some(Some(socket)) = self.sockets.get_mut(id.0) else { return };
+            if socket.is_held {
+                return self.lose_if_ended(now, id);
+            }
             let room = if socket.is_laborious(now) { LABORIOUS_BYTES } else { SCRATCH_BYTES };
             match socket.stream.read(self.scratch.get_mut(..room).unwrap_or_default()) {
                 Ok(0) => return self.lose(now, id, CloseReason::PeerClosed),
@@ -410,6 +434,27 @@ impl Server {
     fn mark_laborious(&mut self, now: Instant, id: ConnectionId) {
         if let Some(Some(socket)) = self.sockets.get_mut(id.0) {
             socket.laborious_until = Some(now + LABORIOUS_FOR);
+        }
+    }
+
+    /// A connection that is not to be read ends where its peer has: nobody is there for whom the answer could matter.
+    fn lose_if_ended(&mut self, now: Instant, id: ConnectionId) {
+        if self.sockets.get(id.0).is_some_and(|slot| slot.as_ref().is_some_and(|socket| socket.is_ended)) {
+            self.lose(now, id, CloseReason::PeerClosed);
+        }
+    }
+
+    fn hold(&mut self, now: Instant, id: ConnectionId) {
+        if let Some(Some(socket)) = self.sockets.get_mut(id.0) {
+            socket.is_held = true;
+            self.lose_if_ended(now, id);
+        }
+    }
+
+    fn read_on_with(&mut self, id: ConnectionId) {
+        if let Some(Some(socket)) = self.sockets.get_mut(id.0) {
+            socket.is_held = false;
+            self.read_later(id);
         }
     }
 
@@ -518,6 +563,10 @@ impl Server {
                 }
                 Effect::Close(id, _) => self.drop_socket(id),
                 Effect::Disk(command) => self.write_to_disk(command),
+                Effect::StopReading(id) => self.hold(now, id),
+                Effect::ReadOn(id) => self.read_on_with(id),
+                Effect::Post(request) => self.begin_post(now, request),
+                Effect::EndPost(id) => self.posts.end(id),
                 Effect::Reload(id) => {
                     let result = self.reload();
                     self.engine.handle_reloaded(now, id, result);

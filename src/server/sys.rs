@@ -135,6 +135,16 @@ pub(super) fn resident_memory() -> Option<u64> {
     Some(pages * u64::try_from(page_bytes).ok()?)
 }
 
+/// Gives memory back to the system that the allocator keeps in case it is needed again. Takes some milliseconds where
+/// that is much.
+pub(super) fn trim_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the call takes a number; it touches only memory that nobody uses.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Another descriptor of the same, which programs inherit that are started while it is open.
 ///
 /// # Errors

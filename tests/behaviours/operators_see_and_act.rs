@@ -76,11 +76,13 @@ fn the_server_tells_how_it_is() {
         ("streams", json!(1)),
         ("players", json!(1)),
         ("memory_bytes", json!(12_345)),
+        ("memory_limit_bytes", json!(1 << 30)),
         ("is_draining", json!(false)),
         ("rtmp_port", json!(1935)),
     ] {
         assert_eq!(server[key], expected, "{key}");
     }
+    assert!(server["memory_used_bytes"].as_u64() > Some(1_000), "{server}");
     assert!(server["bytes_in"].as_u64() > Some(500) && server["bytes_out"].as_u64() > Some(500), "{server}");
 }
 
@@ -408,6 +410,10 @@ fn metrics_can_be_read_by_prometheus() {
         ("rtmpd_stream_messages_total", "stream=\"live/a\\\"b\"", 0.0),
         ("rtmpd_queue_bytes", "", 0.0),
         ("rtmpd_disk_queue_bytes", "", 0.0),
+        ("rtmpd_memory_bytes", "use=\"hls\"", 0.0),
+        ("rtmpd_memory_bytes", "use=\"record\"", 0.0),
+        ("rtmpd_memory_bytes", "use=\"partial\"", 0.0),
+        ("rtmpd_memory_limit_bytes", "", f64::from(1 << 30)),
         ("rtmpd_turn_seconds_bucket", "le=\"0.001024\"", 0.0),
         ("rtmpd_turn_seconds_bucket", "le=\"0.002048\"", 1.0),
         ("rtmpd_turn_seconds_bucket", "le=\"+Inf\"", 1.0),
@@ -424,6 +430,8 @@ fn metrics_can_be_read_by_prometheus() {
         assert_eq!(value(&format!("{name}_bucket"), &infinity), 52.0);
     }
     assert!(value("rtmpd_bytes_total", "direction=\"in\"") > 0.0 && value("rtmpd_cache_bytes", "") > 0.0);
+    assert!(value("rtmpd_memory_bytes", "use=\"gop\"") >= value("rtmpd_cache_bytes", ""));
+    assert!(value("rtmpd_memory_bytes", "use=\"connections\"") > 1_000.0);
     let mut last = 0.0;
     for (_, _, count) in samples.iter().filter(|(name, ..)| name == "rtmpd_added_delay_seconds_bucket") {
         assert!(*count >= last);

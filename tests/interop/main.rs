@@ -14,6 +14,9 @@
 )]
 
 mod access;
+#[path = "../support/program_that_answers.rs"]
+mod backend;
+mod callbacks;
 mod enhanced;
 mod http;
 mod join;

@@ -14,9 +14,13 @@
     reason = "tests fail by panicking, and tell why on standard output; helpers are shared with other tests"
 )]
 
+#[path = "../support/program_that_answers.rs"]
+mod backend;
+mod callbacks;
 mod crowds;
 mod descriptors;
 mod hostile;
+mod memory;
 mod peer;
 #[path = "../interop/program.rs"]
 mod program;

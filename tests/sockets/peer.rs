@@ -11,6 +11,7 @@ use rtmpd::rtmp::message::type_id;
 use rtmpd::rtmp::server::SessionConfig;
 use socket2::{Domain, SockRef, Socket, Type};
 
+use super::backend::Backend;
 use super::server::{PATIENCE, Server};
 use super::support_media::Body;
 
@@ -64,6 +65,21 @@ impl Peer {
         self.flush();
         self.read_until("start", |peer| peer.events.contains(&ClientEvent::Started));
         self
+    }
+
+    /// Goes on until the program has been posted to so often.
+    pub fn ask(&mut self, backend: &Backend, posts: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        self.flush();
+        self.socket.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        let mut scratch = vec![0; 65_536];
+        while backend.posts().len() < posts {
+            assert!(Instant::now() < deadline, "nobody was asked");
+            if let Ok(count) = self.socket.read(&mut scratch) {
+                assert!(count > 0, "closed");
+                self.take_in(&scratch[..count]);
+            }
+        }
     }
 
     /// Asks, and is told that it may not and closed.

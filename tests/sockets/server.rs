@@ -101,8 +101,17 @@ impl Server {
 
     /// Memory that the server has in use, in bytes.
     pub fn memory_bytes(&self) -> usize {
+        self.memory("VmRSS:")
+    }
+
+    /// The most memory that the server ever had in use, in bytes.
+    pub fn peak_memory_bytes(&self) -> usize {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, what: &str) -> usize {
         let status = fs::read_to_string(format!("/proc/{}/status", self.program.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
         line.trim().strip_suffix(" kB").unwrap().trim().parse::<usize>().unwrap() * 1024
     }
 

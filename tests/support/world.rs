@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rtmpd::config::EngineConfig;
-use rtmpd::engine::{CloseReason, ConnectionId, Effect, Engine, Protocol};
+use rtmpd::engine::{CloseReason, ConnectionId, Effect, Engine, PostId, PostRequest, Protocol};
 use rtmpd::output::disk::Command;
 
 /// A window that nothing fills.
@@ -30,6 +30,8 @@ struct Link {
     blocked: bool,
     /// The engine said that nothing more will come.
     is_shut: bool,
+    /// What the peer sent while it is not to be read.
+    held: Option<Vec<u8>>,
 }
 
 /// See the module.
@@ -50,6 +52,10 @@ pub struct World {
     pub reload: Result<(), String>,
     /// Where those who connect come from.
     pub peer: IpAddr,
+    /// Posts that are under way, in their order.
+    pub posts: Vec<PostRequest>,
+    /// All that were ever begun.
+    pub posted: Vec<PostRequest>,
 }
 
 impl World {
@@ -66,6 +72,8 @@ impl World {
             disk: None,
             reload: Ok(()),
             peer: Ipv4Addr::LOCALHOST.into(),
+            posts: Vec::new(),
+            posted: Vec::new(),
         }
     }
 
@@ -81,7 +89,7 @@ impl World {
         let id = self.engine.accept(self.now, protocol, SocketAddr::from((peer, 1)))?;
         let link_id = LinkId(self.accepted);
         self.accepted += 1;
-        let link = Link { id, unread: Vec::new(), window: WIDE, blocked: false, is_shut: false };
+        let link = Link { id, unread: Vec::new(), window: WIDE, blocked: false, is_shut: false, held: None };
         self.links.insert(link_id, link);
         let before = self.by_id.insert(id, link_id);
         assert_eq!(before, None, "the engine gave an id that is in use");
@@ -94,18 +102,45 @@ impl World {
 
     /// Bytes from the peer. Those to a connection that is gone are lost, as on a network.
     pub fn send(&mut self, link: LinkId, bytes: &[u8]) {
-        if let Some(link) = self.links.get(&link) {
-            self.engine.handle_input(self.now, link.id, bytes);
-            self.turn();
+        self.give(link, bytes);
+        self.turn();
+    }
+
+    fn give(&mut self, link: LinkId, bytes: &[u8]) {
+        match self.links.get_mut(&link) {
+            Some(Link { held: Some(held), .. }) => held.extend_from_slice(bytes),
+            Some(link) => self.engine.handle_input(self.now, link.id, bytes),
+            None => {}
         }
+    }
+
+    /// What came back for a post.
+    pub fn answer(&mut self, post: PostId, bytes: &[u8]) {
+        self.engine.handle_post_input(self.now, post, bytes);
+        self.turn();
+    }
+
+    /// The program closes its side.
+    pub fn close_post(&mut self, post: PostId) {
+        self.engine.handle_post_closed(self.now, post);
+        self.turn();
+    }
+
+    /// There is no connection to the program.
+    pub fn fail_post(&mut self, post: PostId) {
+        self.engine.handle_post_failed(self.now, post, "connection refused");
+        self.turn();
+    }
+
+    /// Whether nothing more is read of a connection.
+    pub fn is_held(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_some_and(|link| link.held.is_some())
     }
 
     /// Like [`World::send`], without the rest of the turn: several inputs before anything is written.
     pub fn send_without_turn(&mut self, link: LinkId, bytes: &[u8]) {
-        if let Some(link) = self.links.get(&link) {
-            self.engine.handle_input(self.now, link.id, bytes);
-            self.do_effects();
-        }
+        self.give(link, bytes);
+        self.do_effects();
     }
 
     /// What the peer reads: at most `limit` bytes. Works on a closed connection, too.
@@ -243,6 +278,26 @@ impl World {
                 Effect::Disk(command) => {
                     let disk = self.disk.as_mut().expect("nothing is recorded here");
                     disk.push((self.now, command));
+                }
+                Effect::StopReading(id) => {
+                    if let Some(link) = self.by_id.get(&id).and_then(|link_id| self.links.get_mut(link_id)) {
+                        link.held.get_or_insert_default();
+                    }
+                }
+                Effect::ReadOn(id) => {
+                    let link = self.by_id.get(&id).and_then(|link_id| self.links.get_mut(link_id));
+                    if let Some(held) = link.and_then(|link| link.held.take()).filter(|held| !held.is_empty()) {
+                        self.engine.handle_input(self.now, id, &held);
+                    }
+                }
+                Effect::Post(request) => {
+                    self.posts.push(request.clone());
+                    self.posted.push(request);
+                }
+                Effect::EndPost(id) => {
+                    let before = self.posts.len();
+                    self.posts.retain(|post| post.id != id);
+                    assert_eq!(self.posts.len() + 1, before, "a post ends once");
                 }
                 Effect::Reload(id) => {
                     let result = self.reload.clone();

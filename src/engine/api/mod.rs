@@ -260,6 +260,7 @@ impl Engine {
         if !self.start_recording(now, path) {
             return error(409, "this stream is being recorded");
         }
+        self.note_recording(path);
         self.drain_outputs(now);
         done(201)
     }

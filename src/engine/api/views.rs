@@ -25,6 +25,8 @@ pub(super) struct ServerView {
     bytes_in: u64,
     bytes_out: u64,
     memory_bytes: Option<u64>,
+    memory_used_bytes: usize,
+    memory_limit_bytes: usize,
     is_draining: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     rtmp_port: Option<u16>,
@@ -204,6 +206,8 @@ impl Engine {
             bytes_in: self.stats.bytes_in,
             bytes_out: self.stats.bytes_out,
             memory_bytes: self.stats.memory_bytes,
+            memory_used_bytes: self.memory_used(),
+            memory_limit_bytes: self.config.memory_limit,
             is_draining: self.is_draining(),
             rtmp_port: self.stats.rtmp_port,
         }

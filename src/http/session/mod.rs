@@ -217,6 +217,31 @@ impl HttpSession {
         }
     }
 
+    /// Memory that unfinished heads, bodies and messages take, and what was sent ahead; in bytes.
+    pub fn partial_bytes(&self) -> usize {
+        let unfinished = match &self.stage {
+            Stage::Body(incoming) => incoming.1.held_bytes(),
+            Stage::WebSocket(websocket) => websocket.held_bytes(),
+            _ => 0,
+        };
+        self.buffer.capacity() + unfinished
+    }
+
+    /// Memory that requests take which nobody has answered yet, in bytes.
+    pub fn held_bytes(&self) -> usize {
+        let in_body = match &self.stage {
+            Stage::Body(incoming) => incoming.0.held_bytes(),
+            _ => 0,
+        };
+        let in_events = self.events.iter().map(|event| match event {
+            Event::Request(request) => request.held_bytes(),
+            Event::WebSocketText(text) => text.len(),
+            Event::WebSocketBinary(bytes) => bytes.len(),
+            Event::WebSocketClosed { .. } => 0,
+        });
+        in_body + in_events.sum::<usize>() + self.events.capacity() * size_of::<Event>()
+    }
+
     fn read(&mut self, now: Instant, rest: &mut &[u8]) -> Result<(), HttpError> {
         if matches!(self.stage, Stage::Head) && !self.read_head(now, rest)? {
             return Ok(());

@@ -107,7 +107,7 @@ impl FrameDecoder {
         }
     }
 
-    #[cfg(test)]
+    /// Memory that unfinished messages take.
     pub(super) fn held_bytes(&self) -> usize {
         self.message.capacity() + self.control.capacity()
     }

@@ -227,7 +227,7 @@ impl WebSocket {
         [after(self.last_sign, self.ping_ms), self.dead_deadline()].into_iter().flatten().min()
     }
 
-    #[cfg(test)]
+    /// Memory that unfinished messages take.
     pub(super) fn held_bytes(&self) -> usize {
         self.decoder.held_bytes()
     }

@@ -47,6 +47,7 @@ use self::segmenter::Segmenter;
 use self::waiting::{Request, Waiting};
 use self::window::{Gone, Segment, Window};
 use crate::config::{HlsConfig, HlsFormat};
+use crate::ledger::{Ledger, Purpose};
 use crate::media::Frame;
 
 /// Content type of playlists (RFC 8216, 4).
@@ -136,6 +137,35 @@ impl Hls {
             filed: Filed::default(),
             config,
         }
+    }
+
+    // Memory.
+
+    /// Counts what is made from now on in `ledger`.
+    #[must_use]
+    pub fn counted_in(mut self, ledger: Ledger) -> Hls {
+        self.window.ledger = ledger;
+        self
+    }
+
+    /// Bytes of all segments that can be had.
+    pub fn held_bytes(&self) -> usize {
+        self.window.bytes()
+    }
+
+    /// Memory is short: the playlist shows no more than the newest whole segment, and older ones cannot be had.
+    pub fn shorten(&mut self, now: Instant) {
+        self.window.shorten(now);
+        self.rendered.clear();
+        self.write_files();
+    }
+
+    /// Memory is out: nothing can be had until there is a new segment, which begins with the next key frame.
+    pub fn forget_all(&mut self, now: Instant) {
+        self.segmenter.end(now, &mut self.window);
+        self.window.forget_all(now);
+        self.rendered.clear();
+        self.write_files();
     }
 
     // The stream.
@@ -396,6 +426,7 @@ impl Hls {
             query: &query.carried,
         };
         let text = Bytes::from(playlist::media(&self.window, targets, style));
+        let text = self.window.ledger.hold(Purpose::Hls, text);
         if self.rendered.len() < MAX_RENDERED {
             self.rendered.push((query.skip, query.carried.clone(), text.clone()));
         }

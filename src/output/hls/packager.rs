@@ -70,7 +70,7 @@ impl Packager {
     /// known.
     pub(super) fn cut(&mut self, next_ms: Option<u64>) -> Option<Bytes> {
         match &mut self.ts {
-            Some(ts) => (!ts.bytes.is_empty()).then(|| ts.bytes.split().freeze()),
+            Some(ts) => (!ts.bytes.is_empty()).then(|| std::mem::take(&mut ts.bytes).freeze()),
             None => self.fmp4.cut(next_ms).map(|fragment| fragment.bytes),
         }
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::config::HlsConfig;
+use crate::ledger::{Ledger, Purpose};
 
 /// Segments that are listed at most, however short they are.
 const MAX_LISTED: usize = 1_024;
@@ -108,6 +109,7 @@ pub(super) struct Window {
     longest_playlist_ms: u64,
     bytes: usize,
     config: HlsConfig,
+    pub(super) ledger: Ledger,
     /// Names of segments and initialization segments that are gone, where they were written to files.
     pub(super) gone: Vec<Gone>,
 }
@@ -136,6 +138,7 @@ impl Window {
             longest_playlist_ms: 0,
             bytes: 0,
             config,
+            ledger: Ledger::default(),
             gone: Vec::new(),
         }
     }
@@ -255,6 +258,7 @@ impl Window {
         if self.inits.back().is_some_and(|last| last.bytes == bytes) {
             return;
         }
+        let bytes = self.ledger.hold(Purpose::Hls, bytes);
         self.bytes += bytes.len();
         self.inits.push_back(Init { id: self.open_msn(), bytes });
     }
@@ -278,7 +282,7 @@ impl Window {
         open.duration_ms += part.duration_ms;
         open.bytes += part.bytes.len();
         self.bytes += part.bytes.len();
-        open.parts.push(part);
+        open.parts.push(Part { bytes: self.ledger.hold(Purpose::Hls, part.bytes), ..part });
         self.version += 1;
     }
 
@@ -359,6 +363,35 @@ impl Window {
         self.removed.front().map(|(until, _)| *until)
     }
 
+    /// Bytes of everything that can be had.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Memory is short: only the newest whole segment stays, and the one that is being made.
+    pub(super) fn shorten(&mut self, now: Instant) {
+        while self.listed.len() > 1 {
+            self.remove_oldest(now);
+            self.version += 1;
+        }
+        self.forget_removed();
+    }
+
+    /// Memory is out: nothing stays. To be called when no segment is being made.
+    pub(super) fn forget_all(&mut self, now: Instant) {
+        let is_ended = self.is_ended;
+        self.clear(now);
+        self.is_ended = is_ended;
+        self.forget_removed();
+    }
+
+    fn forget_removed(&mut self) {
+        while let Some((_, segment)) = self.removed.pop_front() {
+            self.forget(&segment);
+        }
+        self.drop_unused_inits();
+    }
+
     fn forget(&mut self, segment: &Segment) {
         self.bytes -= segment.bytes;
         if !self.config.directory.is_empty() {
@@ -420,6 +453,22 @@ mod tests {
             push(&mut window, now, 2_000, number == 2 || number == 8);
         }
         assert_eq!((window.first_msn(), window.discontinuity_sequence), (7, 1));
+    }
+
+    #[test]
+    fn where_memory_is_short_the_newest_segment_stays_and_where_it_is_out_nothing() {
+        let now = Instant::now();
+        let mut window = Window::new(HlsConfig { segments: 3, ..HlsConfig::default() }, 0);
+        for _ in 0..10 {
+            push(&mut window, now, 2_000, false);
+        }
+        assert_eq!(window.bytes(), 10 * 8);
+        window.shorten(now);
+        assert_eq!((window.bytes(), window.listed().len(), window.first_msn()), (8, 1, 9));
+        window.forget_all(now);
+        assert_eq!((window.bytes(), window.listed().len()), (0, 0));
+        push(&mut window, now, 2_000, true);
+        assert_eq!(window.first_msn(), 10, "names are not used again");
     }
 
     #[test]

@@ -155,7 +155,8 @@ impl RecordFile {
             names.template.push_str(self.form.extension());
             self.send(commands, Command::Open { file: self.id, directory, names });
         }
-        let bytes = self.buffer.split().freeze();
+        // With its memory: what the disk has not written should not hold what comes next as well.
+        let bytes = std::mem::take(&mut self.buffer).freeze();
         self.sent += bytes.len() as u64;
         self.marks.push_back(Mark { end: self.sent, extent: self.extent });
         self.send(commands, Command::Append { file: self.id, bytes });

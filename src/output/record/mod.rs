@@ -24,6 +24,7 @@ mod name;
 mod tests;
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use self::file::{Progress, RecordFile, Stage};
@@ -176,6 +177,11 @@ impl Recorder {
         self.stop();
     }
 
+    /// Ends the recording before its stream does. What the disk has of it is finished.
+    pub fn give_up(&mut self, reason: String) {
+        self.fail(reason);
+    }
+
     /// What the disk said of a file of this recorder.
     pub fn handle_outcome(&mut self, outcome: &Outcome) {
         let Some(file) = self.files.iter_mut().find(|file| file.id == outcome.file) else { return };
@@ -193,6 +199,11 @@ impl Recorder {
             Progress::Failed(reason) => self.fail(reason),
         }
         self.files.retain(|file| file.stage != Stage::Gone);
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        &self.config.directory
     }
 
     /// What the disk is to do next.

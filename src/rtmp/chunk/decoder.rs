@@ -129,8 +129,7 @@ impl ChunkDecoder {
     }
 
     /// Memory that the chunk stream states take, in bytes.
-    #[cfg(test)]
-    pub(super) fn state_bytes(&self) -> usize {
+    pub fn state_bytes(&self) -> usize {
         self.streams.capacity() * size_of::<ChunkStream>()
     }
 

@@ -105,6 +105,22 @@ impl StreamPath {
         Ok(StreamPath { vhost, app: segments.join("/"), stream, query })
     }
 
+    /// The same place under another stream name, which is decoded already. Rules 5 and 8 hold for it as well.
+    ///
+    /// # Errors
+    /// [`PathError`].
+    pub fn renamed(&self, name: &str) -> Result<StreamPath, PathError> {
+        check_length(&[&self.app, name, &self.query])?;
+        let stream = strip_suffixes(strip_prefixes(name));
+        if stream.is_empty() {
+            return Err(PathError::Empty);
+        }
+        if stream.contains('/') || !is_allowed(stream) {
+            return Err(PathError::Forbidden);
+        }
+        Ok(StreamPath { stream: stream.to_owned(), ..self.clone() })
+    }
+
     /// Value of the first `key` in the query, percent-decoded; empty for a key without `=`. `+` stays `+`. Bytes that
     /// are not UTF-8 are replaced. Unlike the query itself it may hold control characters.
     pub fn query_value(&self, key: &str) -> Option<String> {

@@ -369,3 +369,22 @@ proptest! {
         prop_assert_eq!((path.app, path.stream), (app, stream));
     }
 }
+
+#[test]
+fn a_stream_gets_another_name_in_the_same_place() {
+    let path = StreamPath::resolve(Some("rtmp://host/live/inner"), "live/inner", "cam?key=a").unwrap();
+    let renamed = path.renamed("flv:caf\u{e9} 100%41.flv").unwrap();
+    assert_eq!(renamed, StreamPath { stream: "caf\u{e9} 100%41".to_owned(), ..path.clone() });
+    let long = "x".repeat(MAX_PATH_BYTES);
+    for (name, expected) in [
+        ("", PathError::Empty),
+        ("mp4:", PathError::Empty),
+        ("a/b", PathError::Forbidden),
+        ("..", PathError::Forbidden),
+        ("a\\b", PathError::Forbidden),
+        ("a\nb", PathError::Forbidden),
+        (&long, PathError::TooLong),
+    ] {
+        assert_eq!(path.renamed(name), Err(expected), "{name}");
+    }
+}

@@ -1,5 +1,7 @@
 //! `connect` (7.2.1.1): what the client says of itself and what it is told of this server.
 
+use std::time::Instant;
+
 use super::{ConnectInfo, Event, ServerSession, SessionError, status};
 use crate::rtmp::amf0::{Value, ValueRef};
 use crate::rtmp::command::Command;
@@ -30,7 +32,22 @@ pub(super) struct ConnectNames {
     pub(super) can_reconnect: bool,
 }
 
+/// A `connect` that the owner has not answered.
+#[derive(Debug)]
+pub(super) struct Connecting {
+    transaction_id: f64,
+    asks_amf3: bool,
+    /// What came behind it; of one input, where the owner gives no more.
+    behind: Vec<u8>,
+}
+
 impl ConnectNames {
+    /// Memory behind it, in bytes: a client may send long ones.
+    pub(super) fn held_bytes(&self) -> usize {
+        let len = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
+        size_of::<ConnectNames>() + self.app.len() + len(&self.tc_url) + len(&self.spare_name)
+    }
+
     /// The `tcUrl` of the same app on the server at `url` (scheme, host and port).
     pub(super) fn tc_url_at(&self, url: &str) -> String {
         format!("{}/{}", url.trim_end_matches('/'), self.app.trim_start_matches('/'))
@@ -58,18 +75,71 @@ impl ServerSession {
             spare_name: spare_name.map(Into::into),
             can_reconnect: info.caps_ex & CAPS_EX_RECONNECT != 0,
         }));
+        let encoding = object.member("objectEncoding").and_then(ValueRef::as_number);
+        let connecting = Connecting {
+            transaction_id: command.transaction_id,
+            asks_amf3: encoding.is_some_and(|encoding| (encoding - 3.0).abs() < 0.5),
+            behind: Vec::new(),
+        };
+        if self.asks_connect {
+            self.connecting = Some(Box::new(connecting));
+        } else {
+            self.answer_connect(&connecting);
+        }
+        self.events.push_back(Event::Connected(Box::new(info)));
+        Ok(())
+    }
+
+    fn answer_connect(&mut self, connecting: &Connecting) {
         let window_bytes = self.config.limits.window_bytes;
         let limit = BandwidthLimit::Dynamic;
         self.answers.control(ControlMessage::WindowAcknowledgementSize(window_bytes));
         self.answers.control(ControlMessage::SetPeerBandwidth { window_bytes, limit });
         // Before the result: some clients cannot put an answer together that is split over chunks.
         self.answers.set_chunk_size(self.config.chunk_size);
-        let encoding = object.member("objectEncoding").and_then(ValueRef::as_number);
-        let asks_amf3 = encoding.is_some_and(|encoding| (encoding - 3.0).abs() < 0.5);
-        let id = command.transaction_id;
-        self.answers.result(id, properties(), connected_status(asks_amf3));
-        self.events.push_back(Event::Connected(info));
+        let status = connected_status(connecting.asks_amf3);
+        self.answers.result(connecting.transaction_id, properties(), status);
+    }
+
+    /// Reads messages up to `connect`, and all where that needs no answer of the owner. What stands behind one that
+    /// does is kept: none of it may be answered first.
+    pub(super) fn read_up_to_connect(&mut self, rest: &mut &[u8]) -> Result<(), SessionError> {
+        while self.connecting.is_none()
+            && let Some(message) = self.decoder.decode(rest)?
+        {
+            self.handle_message(message)?;
+            self.check_answers()?;
+        }
+        if let Some(connecting) = &mut self.connecting {
+            connecting.behind.extend_from_slice(rest);
+            *rest = &[];
+        }
         Ok(())
+    }
+
+    /// From now on (`true`) a `connect` waits for [`accept_connect`](Self::accept_connect) or
+    /// [`reject_connect`](Self::reject_connect). The owner gives no more input until then.
+    pub const fn ask_before_connect(&mut self, asks: bool) {
+        self.asks_connect = asks;
+    }
+
+    /// Answers the `connect` that waits with yes, and goes on with what stood behind it. Nothing where none waits.
+    ///
+    /// # Errors
+    /// As [`handle_input`](Self::handle_input).
+    pub fn accept_connect(&mut self, now: Instant) -> Result<(), SessionError> {
+        let Some(connecting) = self.connecting.take() else { return Ok(()) };
+        self.answer_connect(&connecting);
+        self.read_messages(now, &connecting.behind)
+    }
+
+    /// Answers the `connect` that waits with `NetConnection.Connect.Rejected`; the owner then closes the connection
+    /// once that is sent. Nothing where none waits.
+    pub fn reject_connect(&mut self, description: &str) {
+        let Some(connecting) = self.connecting.take() else { return };
+        // So that the answer is not split over chunks.
+        self.answers.set_chunk_size(self.config.chunk_size);
+        self.answers.error(connecting.transaction_id, "NetConnection.Connect.Rejected", description);
     }
 }
 
@@ -111,6 +181,8 @@ fn connect_info(object: ValueRef<'_>) -> ConnectInfo {
         app: text("app").unwrap_or("").to_owned(),
         tc_url: text("tcUrl").or_else(|| text("tcurl")).map(|url| unquoted(url).to_owned()),
         flash_ver: text("flashVer").map(ToOwned::to_owned),
+        swf_url: text("swfUrl").map(ToOwned::to_owned),
+        page_url: text("pageUrl").map(ToOwned::to_owned),
         caps_ex,
         four_ccs: four_ccs.map(ToOwned::to_owned).collect(),
     }

@@ -13,6 +13,10 @@ pub struct ConnectInfo {
     pub tc_url: Option<String>,
     /// `flashVer`.
     pub flash_ver: Option<String>,
+    /// `swfUrl` as sent.
+    pub swf_url: Option<String>,
+    /// `pageUrl` as sent.
+    pub page_url: Option<String>,
     /// `capsEx` (Enhanced RTMP v2), 0 where absent: bit 0 reconnect, 1 multitrack, 2 ModEx, 3 nanosecond offsets.
     pub caps_ex: u32,
     /// FourCCs of `fourCcList` and the info maps, as sent.
@@ -44,8 +48,10 @@ impl PublishKind {
 /// What a peer does, for the owner of the session.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// `connect` came and was answered.
-    Connected(ConnectInfo),
+    /// `connect` came and was answered; or, after [`ask_before_connect`](super::ServerSession::ask_before_connect),
+    /// is to be answered with [`accept_connect`](super::ServerSession::accept_connect) or
+    /// [`reject_connect`](super::ServerSession::reject_connect).
+    Connected(Box<ConnectInfo>),
     /// `publish`: answer with [`accept_publish`](super::ServerSession::accept_publish) or
     /// [`reject`](super::ServerSession::reject), unless [`Event::Ended`] comes first. Some encoders send their headers
     /// without waiting for the answer, so media may follow at once: it counts for nothing where the answer is no.

@@ -4,9 +4,11 @@
 //! connection. Does not know the hub: it asks its owner by events and is told the answer.
 //!
 //! Read it in this order: [`event`](Event), this file (input, time, what is drained), `connect`, `commands`,
-//! `owner` (the owner's answers), `media` with `data`, `control`, `streams`, `answers`.
+//! `owner` (the owner's answers), `asked` (an owner that asks somebody else first), `media` with `data`, `control`,
+//! `streams`, `answers`.
 
 mod answers;
+mod asked;
 mod commands;
 mod connect;
 mod control;
@@ -26,11 +28,12 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use self::answers::Answers;
-use self::connect::ConnectNames;
+use self::asked::Later;
+use self::connect::{ConnectNames, Connecting};
 use self::streams::MessageStreams;
 use super::amf0::Value;
 use super::chunk::{ChunkDecoder, ChunkError, ChunkLimits};
-use super::handshake::{HandshakeError, ServerHandshake};
+use super::handshake::{self, HandshakeError, ServerHandshake};
 use super::message::{Message, type_id};
 use super::path::PathError;
 use crate::config::SessionLimits;
@@ -126,6 +129,12 @@ pub struct ServerSession {
     last_sign: Instant,
     /// `None` while a publisher or player runs.
     setup_since: Option<Instant>,
+    /// Whether `connect` waits for the owner's answer.
+    asks_connect: bool,
+    /// A `connect` that waits for it.
+    connecting: Option<Box<Connecting>>,
+    /// The owner asks somebody else: what is told to it later.
+    asked: Option<Box<Later>>,
 }
 
 impl ServerSession {
@@ -148,6 +157,9 @@ impl ServerSession {
             last_input: now,
             last_sign: now,
             setup_since: Some(now),
+            asks_connect: false,
+            connecting: None,
+            asked: None,
             config,
         }
     }
@@ -167,6 +179,13 @@ impl ServerSession {
                 return Ok(());
             }
             self.handshake = None;
+        }
+        self.read_messages(now, rest)
+    }
+
+    fn read_messages(&mut self, now: Instant, mut rest: &[u8]) -> Result<(), SessionError> {
+        if self.names.is_none() || self.connecting.is_some() {
+            self.read_up_to_connect(&mut rest)?;
         }
         while let Some(message) = self.decoder.decode(&mut rest)? {
             self.handle_message(message)?;
@@ -221,6 +240,24 @@ impl ServerSession {
         self.answers.take()
     }
 
+    /// Memory that unfinished messages take, in bytes.
+    pub fn partial_bytes(&self) -> usize {
+        self.decoder.partial_bytes()
+    }
+
+    /// Memory that the session takes beside its own size and unfinished messages, in bytes.
+    pub fn held_bytes(&self) -> usize {
+        let handshake = if self.handshake.is_some() { handshake::PACKET_BYTES } else { 0 };
+        let names = self.names.as_ref().map_or(0, |names| names.held_bytes());
+        let events = self.events.capacity() * size_of::<Event>();
+        handshake + names + events + self.decoder.state_bytes() + self.answers.len()
+    }
+
+    /// Forgets unfinished messages: nothing more is read. To be called on a session that ends.
+    pub fn forget_unfinished(&mut self) {
+        self.decoder = ChunkDecoder::new(chunk_limits(&self.config.limits, self.trust));
+    }
+
     fn handle_message(&mut self, message: Message) -> Result<(), SessionError> {
         match message.type_id {
             type_id::AUDIO | type_id::VIDEO | type_id::DATA_AMF0 | type_id::DATA_AMF3 => {
@@ -247,11 +284,14 @@ impl ServerSession {
     }
 
     fn setup_deadline(&self) -> Option<Instant> {
+        if self.asked.is_some() {
+            return None;
+        }
         after(self.setup_since?, self.config.limits.setup_timeout_ms)
     }
 
     fn publisher_deadline(&self) -> Option<Instant> {
-        if !self.streams.any_publishing() {
+        if !self.streams.any_publishing() || self.asked.is_some() {
             return None;
         }
         after(self.last_input, self.config.limits.publisher_idle_timeout_ms)

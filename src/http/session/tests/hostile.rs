@@ -64,12 +64,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn held_bytes(session: &HttpSession) -> usize {
-    let body = match &session.stage {
-        Stage::Body(incoming) => incoming.1.held_bytes(),
-        Stage::WebSocket(websocket) => websocket.held_bytes(),
-        _ => 0,
-    };
-    session.buffer.capacity() + body
+    session.partial_bytes()
 }
 
 proptest! {

@@ -8,7 +8,7 @@ use crate::rtmp::server::{ConnectInfo, Event, SessionError};
 
 fn info(peer: &mut Peer) -> ConnectInfo {
     match peer.events().remove(0) {
-        Event::Connected(info) => info,
+        Event::Connected(info) => *info,
         event => panic!("{event:?}"),
     }
 }
@@ -113,6 +113,8 @@ fn connect_tells_the_owner_what_the_client_said() {
         app: "live?token=1".to_owned(),
         tc_url: Some("rtmp://host/live?token=1".to_owned()),
         flash_ver: Some("FMLE/3.0".to_owned()),
+        swf_url: None,
+        page_url: None,
         caps_ex: 6,
         four_ccs: Vec::new(),
     };
