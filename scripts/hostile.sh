@@ -60,7 +60,7 @@ trap 'exit 130' INT TERM
 mkdir "$work/inside"
 # Recordings are on, so that names have something to escape from.
 cat >"$work/rtmpd.toml" <<TOML
-[record]
+[default.record]
 auto = true
 directory = "$work/inside/recordings"
 [limits.access]

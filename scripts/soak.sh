@@ -62,7 +62,7 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 
 cat >"$work/rtmpd.toml" <<TOML
-[record]
+[default.record]
 auto = true
 directory = "$work/recordings"
 formats = ["flv", "mp4"]

@@ -59,7 +59,8 @@ fn read_config(typed: &Typed) -> Result<Config, Failure> {
             let text = fs::read_to_string(name).map_err(|error| {
                 Failure::Usage(format!("cannot read {name:?}: {error}; --config wants the name of a TOML file"))
             })?;
-            config::parse(&text).map_err(|error| Failure::Usage(format!("{name}:{error}")))?
+            config::parse_recording(&text, typed.record.as_deref())
+                .map_err(|error| Failure::Usage(format!("{name}:{error}")))?
         }
     };
     typed.apply_to(&mut config);

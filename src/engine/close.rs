@@ -43,7 +43,7 @@ pub enum CloseReason {
     #[error("{0}")]
     OverLimit(#[from] OverLimit),
     /// A publisher sent more bytes per second than one may.
-    #[error("sends more than {0} bytes per second (limits.access.stream_bytes_per_second)")]
+    #[error("sends more than {0} bytes per second (stream_bytes_per_second)")]
     TooMuchData(u64),
     /// Another publisher of the same identity took the silent stream over.
     #[error("silent, and replaced by a new publisher")]
@@ -117,7 +117,7 @@ mod tests {
                 CloseReason::OverLimit(OverLimit::Connections),
                 "its address has as many connections as one may (limits.access.connections_per_ip)",
             ),
-            (CloseReason::TooMuchData(9), "sends more than 9 bytes per second (limits.access.stream_bytes_per_second)"),
+            (CloseReason::TooMuchData(9), "sends more than 9 bytes per second (stream_bytes_per_second)"),
             (CloseReason::Answered, "answered"),
             (CloseReason::StreamEnded, "the stream ended"),
             (CloseReason::StoppedAsking, "asks for nothing any more"),

@@ -2,6 +2,7 @@
 //!
 //! Owns: which path means what, and players over HTTP. Does not know how a request is written.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -355,10 +356,14 @@ impl Engine {
             return self.respond_short_of_memory(now, id);
         }
         let subscriber = SubscriberId(hub_id(id, HTTP_LANE));
-        let Some(stream) = self.hub.subscribe(&name, subscriber) else {
+        let app = Arc::clone(self.apps.of(&path.app));
+        if let Err(reason) = self.room_for_player(&name, &app) {
+            return self.respond(now, id, Response::text(503, &reason).with_cors());
+        }
+        let Some(stream) = self.hub.subscribe(&name, subscriber, &app) else {
             return self.respond(now, id, Response::text(503, "too many streams").with_cors());
         };
-        let mode = join_mode(path, self.config.app(&path.app).join, None);
+        let mode = join_mode(path, app.join, None);
         let viewing = Viewing { form, is_websocket: request.is_websocket };
         let attachment = Attachment { message_stream: HTTP_LANE, stream, role: Role::Subscriber { mode } };
         if let Some(connection) = self.connections.get(id.0) {

@@ -205,9 +205,8 @@ impl Engine {
         if is_there { Ok(()) } else { Err(CloseReason::OutOfMemory(self.config.memory_limit)) }
     }
 
-    /// Bytes that the segments of one stream may have.
-    pub(super) fn hls_window_bytes(&self) -> usize {
-        let window_bytes = self.config.hls.window_bytes;
+    /// Bytes that the segments of one stream may have, where its application allows `window_bytes`.
+    pub(super) fn hls_window_bytes(&self, window_bytes: usize) -> usize {
         match self.config.memory_limit {
             0 => window_bytes,
             limit => window_bytes.min((limit / HLS_SHARE).max(LEAST_HLS_BYTES)),

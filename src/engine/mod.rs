@@ -19,6 +19,7 @@
 
 mod access;
 mod api;
+mod apps;
 mod burst;
 mod callbacks;
 mod close;
@@ -52,6 +53,7 @@ use log::{debug, info, warn};
 use slab::Slab;
 
 use self::access::Usage;
+use self::apps::Apps;
 use self::burst::{LatestBurst, WireBurst};
 use self::callbacks::Callbacks;
 pub use self::callbacks::{PostId, PostRequest};
@@ -69,7 +71,7 @@ use self::stats::{Past, PlayedAs, Stats};
 use self::test_stream::TestStream;
 use self::viewers::Viewers;
 use crate::access as access_room;
-use crate::config::{EngineConfig, HttpLimits, JoinMode};
+use crate::config::{EngineConfig, HttpLimits, JoinMode, PlayerQueueLimits};
 use crate::container::flv::tag;
 use crate::http::{self as http_room, HttpSession};
 use crate::hub::{Departure, Hub, IncomingFrame, PublishError, PublisherId, StreamId, SubscriberId};
@@ -146,6 +148,7 @@ enum SessionEvent {
 #[derive(Debug)]
 pub struct Engine {
     config: Arc<EngineConfig>,
+    apps: Apps,
     session_config: Arc<SessionConfig>,
     http_limits: Arc<HttpLimits>,
     epoch: Instant,
@@ -187,7 +190,7 @@ impl Engine {
             epoch: now,
             wall_clock: (now, 0),
             random: random_seed,
-            hub: Hub::new(config.hub.clone()),
+            hub: Hub::new(config.streams),
             live: LiveForms::new(memory.ledger.clone()),
             outputs: Outputs::new(memory.ledger.clone()),
             viewers: Viewers::default(),
@@ -204,6 +207,7 @@ impl Engine {
             shutting_down: false,
             draining: None,
             stats: Stats::new(now),
+            apps: Apps::new(&config),
             config: Arc::new(config),
         }
     }
@@ -527,6 +531,7 @@ impl Engine {
             dirty: &mut self.dirty,
             deadlines: &mut self.deadlines,
             stream: None,
+            queue: PlayerQueueLimits::default(),
             usual: None,
             live: &mut self.live,
             outputs: &mut self.outputs,
@@ -675,8 +680,9 @@ impl Engine {
     fn hand_out(&mut self, now: Instant, stream: StreamId, publisher: PublisherId, frame: IncomingFrame) {
         self.latest_burst.forget(stream);
         let is_due = self.stats.message(now, stream, &frame);
+        let queue = self.queue_limits(stream);
         let (hub, mut sink) = self.hub_and_sink(now);
-        sink.begin_frame(stream);
+        sink.begin_frame(stream, queue);
         hub.frame(now, stream, publisher, frame, &mut sink);
         sink.live.end_frame();
         let dropped = sink.dropped;
@@ -697,14 +703,13 @@ impl Engine {
     }
 
     fn start_publishing(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
-        let config = Arc::clone(&self.config);
-        let app = config.app(&path.app);
-        let identity = access_room::identity(app, &path.query);
+        let app = Arc::clone(self.apps.of(&path.app));
+        let identity = access_room::identity(&app, &path.query);
         let name = hub_name(path);
         let publisher = PublisherId(hub_id(id, message_stream));
         self.test_stream_gives_way(now, &name);
         let (hub, mut sink) = self.hub_and_sink(now);
-        let granted = hub.publish(now, &name, publisher, &identity, app.takeover, &mut sink);
+        let granted = hub.publish(now, &name, publisher, &identity, &app, &mut sink);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         let peer = connection.peer;
         match granted {
@@ -770,18 +775,22 @@ impl Engine {
     }
 
     fn start_playing(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
+        let app = Arc::clone(self.apps.of(&path.app));
         let usual = self.connections.get(id.0).and_then(|connection| connection.usual_mode);
-        let mode = join_mode(path, self.config.app(&path.app).join, usual);
+        let mode = join_mode(path, app.join, usual);
         let name = hub_name(path);
         let subscriber = SubscriberId(hub_id(id, message_stream));
-        let subscribed = self.hub.subscribe(&name, subscriber);
+        let subscribed = self
+            .room_for_player(&name, &app)
+            .and_then(|()| self.hub.subscribe(&name, subscriber, &app).ok_or_else(|| "too many streams".to_owned()));
         let Some(connection) = self.connections.get_mut(id.0) else { return };
-        let Some(stream) = subscribed else {
-            let reason = "too many streams";
-            warn!("{}: may not play {name}: {reason}", connection.peer);
-            self.reject(id, message_stream, code::PLAY_FAILED, reason);
-            self.close(now, id, CloseReason::Refused(reason.to_owned()));
-            return;
+        let stream = match subscribed {
+            Ok(stream) => stream,
+            Err(reason) => {
+                warn!("{}: may not play {name}: {reason}", connection.peer);
+                self.reject(id, message_stream, code::PLAY_FAILED, &reason);
+                return self.close(now, id, CloseReason::Refused(reason));
+            }
         };
         let attachment = Attachment { message_stream, stream, role: Role::Subscriber { mode } };
         connection.attach(attachment);
@@ -806,12 +815,13 @@ impl Engine {
 
     fn send_burst(&mut self, now: Instant, id: ConnectionId, attachment: Attachment, burst: &WireBurst) {
         let now_ms = self.now_ms(now);
+        let limits = self.queue_limits(attachment.stream);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         if connection.closing.is_some() {
             return;
         }
         // Where the past would not fit, the player begins with the next key frame: it gets headers only.
-        let fits = connection.queue.weight() + burst.bytes <= self.config.queue.bytes;
+        let fits = connection.queue.weight() + burst.bytes <= limits.bytes;
         connection.push_burst(now, now_ms, lane(attachment.message_stream), burst, fits);
         connection.count_queue(&mut self.memory);
         if !connection.queue.is_empty() {

@@ -225,6 +225,14 @@ impl Outputs {
         self.touched.push(id);
     }
 
+    /// What an output begins with, which is the past already.
+    pub(super) fn begin_with(&mut self, now: Instant, id: OutputId, past: &[Frame]) {
+        match self.hls(id) {
+            Some(hls) => hls.history(now, past),
+            None => past.iter().for_each(|frame| self.frame(now, id, frame)),
+        }
+    }
+
     /// The stream ended for good.
     pub(super) fn ended(&mut self, now: Instant, id: OutputId) {
         let Some(output) = self.outputs.get_mut(id.0) else { return };

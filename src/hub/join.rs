@@ -56,6 +56,11 @@ pub fn burst(
         JoinMode::Gop => gop.current().to_vec(),
         JoinMode::Key => Vec::new(),
     };
+    with_headers(headers, body)
+}
+
+/// Metadata and headers, at the time of the first frame of `body`, and then all of that.
+pub fn with_headers(headers: &Headers, body: Vec<Frame>) -> Burst {
     let has_picture = body.iter().any(is_coded_video);
     let start_ms = body.iter().map(|frame| frame.timestamp_ms).min();
     let head = headers.iter().map(|header| {

@@ -196,8 +196,8 @@ impl Server {
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), DISK)?);
-        if config.engine.record.directory.is_dir() {
-            disk::repair_in_background(&config.engine.record.directory);
+        for directory in config.engine.record_directories().into_iter().filter(|directory| directory.is_dir()) {
+            disk::repair_in_background(directory);
         }
         let mut engine = Engine::new(Instant::now(), config.engine, random_seed());
         engine.set_wall_clock(Instant::now(), unix_ms());

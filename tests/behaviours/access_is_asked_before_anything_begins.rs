@@ -251,7 +251,7 @@ fn get(world: &mut World, target: &str) -> (LinkId, String) {
 #[test]
 fn over_http_a_key_is_asked_for_before_anything_is_answered() {
     let mut config = with_keys();
-    config.hls = HlsConfig { mode: HlsMode::Always, ..HlsConfig::default() };
+    config.app.hls = HlsConfig { mode: HlsMode::Always, ..HlsConfig::default() };
     let mut world = World::new(config);
     let mut publisher = Client::publishing(&mut world, "cam?key=p");
     publisher.frame(&mut world, 0, VideoHeader, b"h");
@@ -273,7 +273,7 @@ fn over_http_a_key_is_asked_for_before_anything_is_answered() {
 #[test]
 fn the_playlists_of_hls_carry_the_key_on() {
     let mut config = with_keys();
-    config.hls = HlsConfig { mode: HlsMode::Always, ..HlsConfig::default() };
+    config.app.hls = HlsConfig { mode: HlsMode::Always, ..HlsConfig::default() };
     let mut world = World::new(config);
     let _publisher = Client::publishing(&mut world, "cam?key=p");
     let (_, answer) = get(&mut world, "/live/cam.m3u8?key=v");
@@ -374,7 +374,7 @@ fn one_address_tries_to_play_only_so_often_over_rtmp_and_http() {
 fn over_hls_a_player_is_one_attempt_however_often_it_asks() {
     let limits = AccessLimits { plays_per_second_per_ip: 1, ..AccessLimits::default() };
     let mut config = EngineConfig { access: limits, ..with_keys() };
-    config.hls = HlsConfig { mode: HlsMode::Always, ..HlsConfig::default() };
+    config.app.hls = HlsConfig { mode: HlsMode::Always, ..HlsConfig::default() };
     let mut world = World::new(config);
     let mut publisher = Client::publishing(&mut world, "cam?key=p");
     publisher.put(9, 1, 0, &frames::video_header(320, 176).payload);
@@ -407,8 +407,8 @@ fn over_hls_a_player_is_one_attempt_however_often_it_asks() {
 #[test]
 fn a_publisher_above_its_bandwidth_is_closed_and_others_are_not() {
     let limit = 100_000;
-    let limits = AccessLimits { stream_bytes_per_second: limit, ..AccessLimits::default() };
-    let mut world = World::new(with_limits(limits));
+    let app = AppConfig { stream_bytes_per_second: limit, ..AppConfig::default() };
+    let mut world = World::new(EngineConfig { app, ..EngineConfig::default() });
     let mut modest = Client::publishing(&mut world, "modest");
     let mut greedy = Client::publishing(&mut world, "greedy");
     let mut second = 0;

@@ -239,7 +239,8 @@ fn one_who_waits_for_its_stream_over_http_is_asked_about_once() {
 /// A stream with some segments of HLS.
 fn with_hls(callbacks: CallbackConfig) -> (World, Client) {
     let hls = HlsConfig { segment_ms: 1_000, ..HlsConfig::default() };
-    let mut world = World::new(EngineConfig { callbacks, hls, ..EngineConfig::default() });
+    let app = AppConfig { hls, ..AppConfig::default() };
+    let mut world = World::new(EngineConfig { callbacks, app, ..EngineConfig::default() });
     let mut publisher = Client::connected(&mut world, "live");
     publisher.put_publish(1, "cam");
     publisher.flush(&mut world);

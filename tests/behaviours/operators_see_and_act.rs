@@ -125,7 +125,7 @@ fn a_slow_player_is_seen_by_its_lag_and_its_drops() {
     let (mut publisher, player) = streaming(&mut world);
     assert_eq!(get(&mut world, "streams/live/cam")["lag_ms"], 0);
     world.set_window(player.link, 0);
-    let lag_ms = EngineConfig::default().queue.lag_ms;
+    let lag_ms = EngineConfig::default().app.queue.lag_ms;
     let mut longest = 0;
     for number in 26..26 + (lag_ms + 1_000) / 40 {
         publisher.frame(&mut world, number * 40, if number % 25 == 1 { Body::Key } else { Body::Delta }, b"picture");

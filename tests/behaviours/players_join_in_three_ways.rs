@@ -67,7 +67,7 @@ fn a_viewer_sees_the_newest_picture_at_once() {
     let (sound, pictures): (Vec<_>, Vec<_>) = seen.iter().partition(|(kind, ..)| *kind == Audio);
     let newest_sound = sent.iter().rev().find(|(kind, ..)| *kind == Audio).map(|(.., body)| body);
     assert_eq!(sound.last().map(|(.., body)| body), newest_sound, "it ends with the newest");
-    let probe = EngineConfig::default().hub.cache.probe_frames;
+    let probe = EngineConfig::default().app.cache.probe_frames;
     assert!(pictures.len() >= probe + 4, "{}", pictures.len());
     let times: Vec<u32> = pictures.iter().map(|(_, timestamp, _)| *timestamp).collect();
     let first = 1_520 + 1 - times.len() as u32;

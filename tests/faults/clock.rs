@@ -36,7 +36,7 @@ fn the_clock_may_be_set_back_and_forth_and_only_dates_follow() {
     let (clock, directory) = (scratch.file("clock"), scratch.file("recorded"));
     fs::write(&clock, "+0").unwrap();
     let config = format!(
-        "[record]\nauto = true\ndirectory = \"{}\"\n[default.play]\nsigning_secret = \"{SECRET}\"\n",
+        "[default.record]\nauto = true\ndirectory = \"{}\"\n[default.play]\nsigning_secret = \"{SECRET}\"\n",
         directory.display()
     );
     let env = vec![

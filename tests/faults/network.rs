@@ -118,7 +118,7 @@ fn packets_are_lost_and_no_message_is() {
     let Some(space) = Space::new() else { return };
     let scratch = Scratch::new();
     // Packets that come late are no lag of the player's.
-    let server = space.start(&scratch, "[limits.queue]\nlag_ms = 60000\n");
+    let server = space.start(&scratch, "[default.queue]\nlag_ms = 60000\n");
     let address = (FIRST.parse::<std::net::IpAddr>().unwrap(), server.rtmp.port()).into();
     let mut pair = Pair::new(address, address, "lossy");
     if !space.lose_packets() {
@@ -163,7 +163,7 @@ fn who_is_gone_for_longer_is_closed_and_gives_its_place_back() {
     let server = space.start(
         &scratch,
         "[limits.queue]\nstall_timeout_ms = 1500\n[limits.session]\npublisher_idle_timeout_ms = 1500\n\
-         [limits.hub]\ntakeover_silence_ms = 500\n",
+         [default]\ntakeover_silence_ms = 500\n",
     );
     let before = server.descriptors();
     let near = (FIRST.parse::<std::net::IpAddr>().unwrap(), server.rtmp.port()).into();

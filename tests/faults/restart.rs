@@ -22,7 +22,7 @@ fn who_comes_back_after_kill_9_is_served_and_what_was_recorded_plays() {
     let scratch = Scratch::new();
     let directory = scratch.file("recorded");
     let config = format!(
-        "[record]\nauto = true\ndirectory = \"{}\"\nformats = [\"flv\", \"mp4\", \"ts\"]\n",
+        "[default.record]\nauto = true\ndirectory = \"{}\"\nformats = [\"flv\", \"mp4\", \"ts\"]\n",
         directory.display()
     );
     let clip = tags(&make_clip(&scratch, "clip.flv", "8", &[PICTURE, TONE, H264, AAC]));

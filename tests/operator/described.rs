@@ -19,7 +19,7 @@ const LEFT_OUT: [&str; 2] = ["drain", "closeClient"];
 /// Everything but what is left out, against a server with a stream, a player over HLS and sessions that ended.
 fn expect_answers_as_described(config: &str, token: Option<&str>, examples: &str) {
     let scratch = Scratch::new();
-    let recordings = format!("[record]\ndirectory = \"{}\"\n", scratch.file("recorded").display());
+    let recordings = format!("[default.record]\ndirectory = \"{}\"\n", scratch.file("recorded").display());
     let server = Server::start(&scratch, &format!("{config}{recordings}"));
     let ended = publish_endless(&server.url("gone"));
     server.wait_for_log("publishes live/gone", 1);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use rtmpd::config::{CacheLimits, EngineConfig, HubLimits, QueueLimits};
+use rtmpd::config::{AppConfig, CacheLimits, EngineConfig, PlayerQueueLimits, QueueLimits};
 
 use crate::actors::{Asked, Player, Playing, Publisher, Sender, Sent, Stage, piece};
 use crate::checker::Checker;
@@ -71,12 +71,12 @@ impl Model {
         let mut rng = Rng::new(seed);
         let config = EngineConfig {
             chunk_size: rng.pick(&[128, 1_000, 4_096, 65_536]),
-            queue: QueueLimits {
-                bytes: rng.pick(&[10_000, 60_000, 32 << 20]),
-                hard_bytes: 200_000,
-                ..QueueLimits::default()
-            },
-            hub: HubLimits {
+            queue: QueueLimits { hard_bytes: 200_000, ..QueueLimits::default() },
+            app: AppConfig {
+                queue: PlayerQueueLimits {
+                    bytes: rng.pick(&[10_000, 60_000, 32 << 20]),
+                    ..PlayerQueueLimits::default()
+                },
                 grace_ms: GRACE_MS,
                 takeover_silence_ms: SILENCE_MS,
                 cache: CacheLimits {
@@ -84,7 +84,7 @@ impl Model {
                     gop_frames: rng.pick(&[12, 4_096]),
                     ..CacheLimits::default()
                 },
-                ..HubLimits::default()
+                ..AppConfig::default()
             },
             batch_ms: rng.pick(&[0, 0, 0, 20]),
             ..EngineConfig::default()
@@ -490,10 +490,10 @@ impl Model {
             let is_published = self.world.engine.hub().is_published(&name);
             assert_eq!(is_published, stream.by.is_some(), "stream {number}");
         }
-        let limits = &self.config.queue;
+        let most = self.config.app.queue.bytes + self.config.queue.hard_bytes;
         for link in self.world.open_links() {
             let queued = self.world.queued_bytes(link);
-            assert!(queued <= limits.bytes + limits.hard_bytes, "{queued} bytes wait");
+            assert!(queued <= most, "{queued} bytes wait");
         }
         let world = &self.world;
         let mut seen = 0;

@@ -17,8 +17,8 @@ const LIMIT_BYTES: usize = 128 << 20;
 /// What the process may take: the allocator has its own ideas.
 const MOST_BYTES: usize = LIMIT_BYTES / 5 * 6;
 /// Players are slow for as long as they like: only memory makes them skip. Streams go with their publishers.
-const CONFIG: &str = "[limits]\nmemory_limit = 134217728\n[limits.queue]\nlag_ms = 3600000\n\
-                      stall_timeout_ms = 3600000\n[limits.hub]\ngrace_ms = 0\n[limits.session]\n\
+const CONFIG: &str = "[limits]\nmemory_limit = 134217728\n[limits.queue]\n\
+                      stall_timeout_ms = 3600000\n[default]\ngrace_ms = 0\nqueue.lag_ms = 3600000\n[limits.session]\n\
                       setup_timeout_ms = 60000\n";
 /// What the library's client writes with.
 const CHUNK_BYTES: usize = 4096;

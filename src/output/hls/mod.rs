@@ -12,8 +12,9 @@
 //!   three of them behind. A group that turns out longer later is cut at a frame that is no key frame, the only way to
 //!   keep both this number and the rounding rule of EXTINF; `EXT-X-INDEPENDENT-SEGMENTS` is then left out while such a
 //!   segment is listed. Nobody having asked for `idle_timeout_ms`, the number may be chosen anew.
-//! - **The first playlist waits for the first whole segment**: hls.js gives up on a playlist without one. With the
-//!   hub's group of pictures as the first frames it is there by the next key frame.
+//! - **The first playlist waits for the first whole segment**: hls.js gives up on a playlist without one. It is there
+//!   at once where the hub remembers a segment's worth of whole groups ([`Hls::history`]), as it does for HLS on
+//!   demand; else with the next key frame.
 //! - **Media sequence numbers begin at the seconds since 1970**. They, and with them the names of segments, rise over
 //!   a restart of the output or the server, as long as segments have a second on average: caches and players see no
 //!   other segment under a name they know.
@@ -180,12 +181,27 @@ impl Hls {
         self.segmenter.expect_gop(gop_ms, &mut self.window);
     }
 
+    /// What is remembered of the stream, headers first, in the order of time: as if each frame had been handed out when
+    /// its time says that it came, and the last one now.
+    pub fn history(&mut self, now: Instant, frames: &[Frame]) {
+        let newest_ms = frames.iter().filter(|frame| frame.is_coded()).map(|frame| frame.timestamp_ms).max();
+        for frame in frames {
+            let age_ms = newest_ms.unwrap_or_default().saturating_sub(frame.timestamp_ms);
+            self.aged_frame(now, frame, age_ms);
+        }
+    }
+
     /// The next frame of the stream, headers first, in the order in which the hub hands them out.
     pub fn frame(&mut self, now: Instant, frame: &Frame) {
+        self.aged_frame(now, frame, 0);
+    }
+
+    fn aged_frame(&mut self, now: Instant, frame: &Frame, age_ms: u64) {
         if frame.is_coded() {
             let (at, unix_ms) = self.clock;
             let since = u64::try_from(now.saturating_duration_since(at).as_millis()).unwrap_or(u64::MAX);
-            self.window.observe_clock(frame.timestamp_ms, unix_ms.saturating_add(since));
+            let came_ms = unix_ms.saturating_add(since).saturating_sub(age_ms);
+            self.window.observe_clock(frame.timestamp_ms, came_ms);
         }
         self.free_targets(now);
         self.segmenter.frame(now, frame, &mut self.window);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use rtmpd::config::{CacheLimits, EngineConfig, HubLimits, QueueLimits, SessionLimits};
+use rtmpd::config::{AppConfig, CacheLimits, EngineConfig, PlayerQueueLimits, QueueLimits, SessionLimits};
 use rtmpd::container::flv::file::FlvDemuxer;
 use rtmpd::container::mpegts::PACKET_LEN;
 use rtmpd::engine::Protocol;
@@ -65,9 +65,10 @@ fn config(flags: u8) -> EngineConfig {
             answer_bytes: 16 * 1024,
             ..SessionLimits::default()
         },
-        queue: QueueLimits { bytes: 64 * 1024, hard_bytes: 64 * 1024, ..QueueLimits::default() },
-        hub: HubLimits {
-            streams: STREAMS,
+        streams: STREAMS,
+        queue: QueueLimits { hard_bytes: 64 * 1024, ..QueueLimits::default() },
+        app: AppConfig {
+            queue: PlayerQueueLimits { bytes: 64 * 1024, ..PlayerQueueLimits::default() },
             grace_ms: GRACE_MS,
             cache: CacheLimits {
                 gop_frames: 50,
@@ -76,7 +77,7 @@ fn config(flags: u8) -> EngineConfig {
                 header_bytes: 4096,
                 ..CacheLimits::default()
             },
-            ..HubLimits::default()
+            ..AppConfig::default()
         },
         ..EngineConfig::default()
     }
@@ -108,7 +109,7 @@ struct Stage {
 pub fn engine(data: &[u8]) {
     let mut script = Script::new(data);
     let config = config(script.u8());
-    let most_waiting = config.queue.bytes + config.queue.hard_bytes + SLACK_BYTES;
+    let most_waiting = config.app.queue.bytes + config.queue.hard_bytes + SLACK_BYTES;
     let mut stage = Stage {
         world: World::new(config),
         peers: Vec::new(),
@@ -340,7 +341,7 @@ impl Stage {
         assert!(self.world.engine.is_empty());
         self.world.wait(GRACE_MS);
         // HLS that was asked for stays until nobody has asked for it for a while.
-        self.world.wait(EngineConfig::default().hls.idle_timeout_ms);
+        self.world.wait(EngineConfig::default().app.hls.idle_timeout_ms);
         assert_eq!(self.world.engine.hub().stream_count(), 0, "streams that nobody publishes or plays");
         assert_eq!(self.world.engine.memory_used(), 0, "bytes that nobody holds");
         // Those who have gone left their deadlines behind, which come up once.
