@@ -12,6 +12,9 @@ FROM rust:1-bookworm AS build
 WORKDIR /source
 COPY Cargo.toml Cargo.lock ./
 COPY src src
+# What the program has inside it.
+COPY assets assets
+COPY contrib contrib
 # Cargo.toml names them; they are not built.
 COPY benches benches
 COPY examples examples

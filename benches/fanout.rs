@@ -33,7 +33,7 @@ use criterion::{Criterion, SamplingMode, Throughput};
 
 use clip::Clip;
 use link::Target;
-use player::Start;
+use player::{Habit, Start};
 use world::{Pace, World};
 
 const PLAYERS: [usize; 4] = [1, 10, 100, 1000];
@@ -93,7 +93,7 @@ fn audience(address: SocketAddr, players: usize) -> World {
     assert!(world.run(end, World::are_publishers_started).expect("polling"), "publishing begins");
     world.run_for(Duration::from_millis(200)).expect("polling");
     for number in 0..players {
-        world.add_player(0, Start::AtOnce, false).expect("a socket");
+        world.add_player(0, Start::AtOnce, Habit::Quick).expect("a socket");
         if number % AT_ONCE == AT_ONCE - 1 || number + 1 == players {
             world.run(end, |world| world.joining_count() == 0).expect("polling");
         }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the programs that the interop and browser tests use, where they are missing: the distribution's packages (as
-# root or with sudo), a current ffmpeg, which speaks Enhanced RTMP, into target/test-tools, and the players of web pages
-# into tests/browser/node_modules.
+# root or with sudo), a current ffmpeg, which speaks Enhanced RTMP, and programs in Python into target/test-tools, and
+# the players of web pages into tests/browser/node_modules.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,11 +10,12 @@ packages=(
     ffmpeg rtmpdump
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
     gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
-    python3 python3-venv
+    python3 python3-venv curl
     mpv vlc-bin vlc-plugin-base
     chromium
+    faketime iproute2 nftables
 )
-programs=(cc ffmpeg ffprobe rtmpdump gst-launch-1.0 python3 mpv vlc chromium)
+programs=(cc ffmpeg ffprobe rtmpdump gst-launch-1.0 python3 curl mpv vlc chromium)
 # Where node and npm are there already they may come from elsewhere than the distribution.
 for program in node npm; do
     if command -v "$program" >/dev/null; then
@@ -97,6 +98,21 @@ install_current_ffmpeg() {
     touch "$stamp"
 }
 
+# What reads the API's description and the metrics, at the versions of tests/operator/requirements.txt.
+install_python_tools() {
+    local wanted=tests/operator/requirements.txt folder="$tools/python" digest
+    local stamp="$folder/.rtmpd-installed"
+    digest=$(sha256sum <"$wanted")
+    if [ -e "$stamp" ] && [ "$(<"$stamp")" = "$digest" ] && [ -x "$folder/bin/schemathesis" ]; then
+        return
+    fi
+    printf 'fetching schemathesis and the client library of Prometheus (%s)\n' "$wanted"
+    quietly python3 -m venv --clear "$folder"
+    quietly "$folder/bin/pip" --disable-pip-version-check install \
+        --only-binary :all: --retries 5 --requirement "$wanted"
+    printf '%s\n' "$digest" >"$stamp"
+}
+
 # The players of web pages, at the versions and with the digests of package-lock.json.
 install_web_players() {
     local folder=tests/browser/node_modules digest
@@ -116,4 +132,5 @@ else
     check_programs
 fi
 install_current_ffmpeg
+install_python_tools
 install_web_players

@@ -266,8 +266,9 @@ impl Typed {
         config.engine.batch_ms = self.batch_ms.unwrap_or(config.engine.batch_ms);
         config.engine.test_stream |= self.test_stream;
         if let Some(directory) = &self.record {
-            config.engine.record.auto = true;
-            config.engine.record.directory = directory.into();
+            // What single applications say about it was heeded when the file was read.
+            config.engine.app.record.auto = true;
+            config.engine.app.record.directory = directory.into();
         }
     }
 
@@ -496,8 +497,8 @@ mod tests {
         typed("").apply_to(&mut config);
         assert_eq!(config, before);
         typed("-p 8 -b 127.0.0.2 -s 4096 --record there").apply_to(&mut config);
-        assert!(config.engine.record.auto);
-        assert_eq!(config.engine.record.directory.to_str(), Some("there"));
+        assert!(config.engine.app.record.auto);
+        assert_eq!(config.engine.app.record.directory.to_str(), Some("there"));
         assert_eq!(config.address().to_string(), "127.0.0.2:8");
         assert_eq!(config.engine.chunk_size, 4096);
     }

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use log::{LevelFilter, info, warn};
 use rtmpd::cli::{self, Request, Typed, UsageError};
 use rtmpd::config::{self, Config};
-use rtmpd::server::{BindError, Protocol, Server};
+use rtmpd::server::{BindError, Program, Protocol, Server};
 
 /// Why the program ends early, in one line.
 enum Failure {
@@ -61,7 +61,8 @@ fn read_config(typed: &Typed) -> Result<Config, Failure> {
             let text = fs::read_to_string(name).map_err(|error| {
                 Failure::Usage(format!("cannot read {name:?}: {error}; --config wants the name of a TOML file"))
             })?;
-            config::parse(&text).map_err(|error| Failure::Usage(format!("{name}:{error}")))?
+            config::parse_recording(&text, typed.record.as_deref())
+                .map_err(|error| Failure::Usage(format!("{name}:{error}")))?
         }
     };
     typed.apply_to(&mut config);
@@ -69,6 +70,7 @@ fn read_config(typed: &Typed) -> Result<Config, Failure> {
 }
 
 fn serve(config: Config, typed: Typed) -> Result<(), Failure> {
+    let program = Program::of_this_process();
     let mut server = Server::bind(config).map_err(|error| Failure::RunTime(explain(&error)))?;
     if typed.config.is_some() {
         let load = move || {
@@ -77,6 +79,12 @@ fn serve(config: Config, typed: Typed) -> Result<(), Failure> {
             })
         };
         server.set_loader(Box::new(load)).map_err(|error| Failure::RunTime(format!("cannot begin: {error}")))?;
+    }
+    match program {
+        Ok(program) => {
+            server.set_program(program).map_err(|error| Failure::RunTime(format!("cannot begin: {error}")))?;
+        }
+        Err(error) => warn!("SIGUSR2 will not upgrade: {error}"),
     }
     for (protocol, address) in server.addresses() {
         if print(&format!("listening {protocol} {address}\n")).is_err() {

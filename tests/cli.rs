@@ -139,14 +139,14 @@ fn bad_configurations_are_told_with_file_line_and_key() {
     let cases = [
         (
             "range.toml",
-            "[limits.queue]\nbytes = 1000000\nlag_ms = 0\n",
-            "3: limits.queue.lag_ms: must be a whole number from 100 to 3600000, is 0",
+            "[app.tv.queue]\nbytes = 1000000\nlag_ms = 0\n",
+            "3: app.tv.queue.lag_ms: must be a whole number from 100 to 3600000, is 0",
         ),
         (
             "key.toml",
             "[server]\n\nprot = 1935\n",
             "3: server.prot: unknown field `prot`, expected one of `bind`, `port`, `http_port`, `chunk_size`, \
-             `batch_ms`, `test_stream`",
+             `batch_ms`, `drain_ms`, `upgrade_drain_ms`, `reconnect_url`, `test_stream`",
         ),
         (
             "value.toml",
@@ -179,6 +179,14 @@ fn check_prints_what_holds_in_the_end_and_reads_it_back() {
     let whole = run(&["--config", &name, "--check"]).stdout;
     let again = file("whole.toml", std::str::from_utf8(&whole).unwrap());
     assert_eq!(run(&["--config", &again, "--check"]).stdout, whole);
+}
+
+#[test]
+fn recording_everything_leaves_applications_alone_that_say_otherwise() {
+    let name = file("record.toml", "[app.quiet.record]\nauto = false\n[app.tv.hls]\nmode = 'off'\n");
+    let quiet = "[app.quiet.record]\nauto = false\ndirectory = \"/all\"\n";
+    let expected = ["[default.record]\nauto = true\n", "[app.tv.record]\nauto = true\n", quiet];
+    assert_prints(&["--config", &name, "--check", "--record", "/all"], &expected);
 }
 
 #[test]

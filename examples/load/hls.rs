@@ -45,11 +45,13 @@ enum Asked {
 
 /// An answer, as far as it is there.
 #[derive(Default)]
-struct Answer {
+pub struct Answer {
     head: Vec<u8>,
-    status: u16,
+    /// 200 and the like.
+    pub status: u16,
     body_left: usize,
-    body: Vec<u8>,
+    /// What was kept of the body.
+    pub body: Vec<u8>,
     in_body: bool,
 }
 
@@ -279,7 +281,7 @@ impl Player {
 
 impl Answer {
     /// Takes bytes of one answer. Gives how many, and whether it is whole with them.
-    fn push(&mut self, input: &[u8], keep: bool) -> io::Result<(usize, bool)> {
+    pub fn push(&mut self, input: &[u8], keep: bool) -> io::Result<(usize, bool)> {
         if self.in_body {
             let taken = self.body_left.min(input.len());
             if keep {

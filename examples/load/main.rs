@@ -1,13 +1,16 @@
 //! Load for RTMP servers, what it costs them, and the least that it can cost.
 //!
 //! `load --help` says what it does. All load is bounded in number and time and ends by itself. Read it in this order:
-//! `options`, `watch`, `storm`, `fairness`, `hls` and `idle` (what is measured), `world` (the loop), `player` and
-//! `publisher`, `clip` (what is sent), `skim`, `link`, `stats`, `report`; and `floor`, the server to compare with.
+//! `options`, `watch`, `storm`, `fairness`, `hls`, `idle`, `hostile` and `soak` (what is measured), `world` (the loop),
+//! `player` and `publisher`, `attack` (who means no good), `clip` (what is sent), `skim`, `link`, `stats`, `report`;
+//! and `floor`, the server to compare with.
 
+mod attack;
 mod clip;
 mod fairness;
 mod floor;
 mod hls;
+mod hostile;
 mod idle;
 mod link;
 mod options;
@@ -15,6 +18,7 @@ mod player;
 mod publisher;
 mod report;
 mod skim;
+mod soak;
 mod stats;
 mod storm;
 mod watch;
@@ -35,7 +39,8 @@ fn main() -> ExitCode {
         }
     };
     match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             let _ = writeln!(io::stderr(), "load: {error}");
             ExitCode::FAILURE
@@ -43,14 +48,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options) -> io::Result<()> {
+/// Whether every promise was kept.
+fn run(options: &Options) -> io::Result<bool> {
     let report = match options.command {
         Command::Paced | Command::Saturated | Command::Join => watch::run(options)?,
         Command::Fairness => fairness::run(options)?,
         Command::Storm => storm::run(options)?,
         Command::Hls => hls::run(options)?,
         Command::Idle => idle::run(options)?,
-        Command::Floor => return floor::run(options),
+        Command::Hostile => hostile::run(options)?,
+        Command::Attack => attack::run(options)?,
+        Command::Soak => soak::run(options)?,
+        Command::Floor => return floor::run(options).map(|()| true),
     };
-    report.write(&mut io::stdout().lock(), options.json)
+    report.write(&mut io::stdout().lock(), options.json)?;
+    Ok(!report.has_failed())
 }

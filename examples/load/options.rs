@@ -3,11 +3,13 @@
 //! Owns: names, defaults and meaning of the arguments. Does not act on them.
 
 use std::io;
-use std::net::ToSocketAddrs;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use getopts::{Matches, Options as Flags};
 
+use crate::attack::Kind;
 use crate::clip::Clip;
 use crate::link::Target;
 use crate::stats::Watched;
@@ -26,6 +28,10 @@ usage: load COMMAND [OPTIONS] [rtmp://HOST:PORT/APP/STREAM[?QUERY]]
   hls        N players of Low-Latency HLS: playlist requests that wait, and each part as soon as it is there.
              Somebody else publishes. The URL is http://HOST:PORT/APP/STREAM
   idle       connections that say `connect` and nothing more
+  hostile    one publisher and its players, alone and beside each kind of attack
+  attack     one kind of attack
+  soak       publishers and players come and go, some players are slow, some watch by HLS and HTTP-FLV: does memory
+             stay flat, is every descriptor given back, and does everybody who reads get every message? Needs --pid
   floor      serve: each message with one write to each player, and nothing else
 
 Streams are called STREAM0, STREAM1, ... The program publishes them itself and ends by itself.";
@@ -41,6 +47,9 @@ pub enum Command {
     Fairness,
     Hls,
     Idle,
+    Hostile,
+    Attack,
+    Soak,
     Floor,
 }
 
@@ -79,6 +88,27 @@ pub struct Options {
     pub port: u16,
     /// What the floor sends to one who joins.
     pub floor_join: FloorJoin,
+    /// What a soak has besides.
+    pub soak: Soak,
+    /// The server's HTTP listener.
+    pub http: Option<SocketAddr>,
+    /// Names of the attacks; all where there is none.
+    pub kinds: Vec<String>,
+    /// The attack that is made.
+    pub kind: Kind,
+}
+
+/// What a soak has besides publishers and players.
+#[derive(Debug, Clone)]
+pub struct Soak {
+    /// Players that read less than is sent.
+    pub slow: usize,
+    /// Viewers by HLS, and as many by HTTP-FLV.
+    pub viewers: usize,
+    /// Where the server records; what is no longer written there is removed.
+    pub recordings: Option<PathBuf>,
+    /// The server's memory may not grow by more than this in a minute, in KiB.
+    pub slope_limit_kib: u64,
 }
 
 /// What the floor sends to one who joins.
@@ -111,6 +141,9 @@ impl Options {
             Some("fairness") => Command::Fairness,
             Some("hls") => Command::Hls,
             Some("idle") => Command::Idle,
+            Some("hostile") => Command::Hostile,
+            Some("attack") => Command::Attack,
+            Some("soak") => Command::Soak,
             Some("floor") => Command::Floor,
             _ => return Err(flags.usage(USAGE)),
         };
@@ -120,17 +153,22 @@ impl Options {
             return Err("a URL is needed: rtmp://HOST:PORT/APP/STREAM".to_owned());
         }
         let count = number(&matches, "count", default_count(command))? as usize;
+        let kinds = matches.opt_strs("kind");
+        if let Some(name) = kinds.iter().find(|name| Kind::find(name).is_none()) {
+            let known: Vec<&str> = Kind::ALL.iter().map(|(name, _)| *name).collect();
+            return Err(format!("--kind: {name} is none of {}", known.join(", ")));
+        }
         let prepared = matches.opt_present("prepared");
         let at_once = if command == Command::Join && !prepared { count as u64 } else { 32 };
         Ok(Options {
             command,
             target,
             count,
-            streams: number(&matches, "streams", 1)? as usize,
+            streams: number(&matches, "streams", if command == Command::Soak { 6 } else { 1 })? as usize,
             stalled: number(&matches, "stalled", 0)? as usize,
             at_once: number(&matches, "at-once", at_once)?.max(1) as usize,
             window: number(&matches, "window", 128)?,
-            kbps: number(&matches, "kbps", 2_500)?,
+            kbps: number(&matches, "kbps", if command == Command::Soak { 500 } else { 2_500 })?,
             gop_frames: number(&matches, "gop", 60)?,
             duration: Duration::from_secs(number(&matches, "seconds", 10)?),
             warmup: Duration::from_secs(number(&matches, "warmup", 2)?),
@@ -144,6 +182,10 @@ impl Options {
                 Some("none") => FloorJoin::None,
                 Some(other) => return Err(format!("--join: {other} is none of gop, key, none")),
             },
+            soak: soak(&matches)?,
+            http: http(&matches)?,
+            kind: kinds.first().and_then(|name| Kind::find(name)).unwrap_or(Kind::Spin),
+            kinds,
         })
     }
 
@@ -177,6 +219,12 @@ fn flags() -> Flags {
         .optopt("", "pid", "processes of the server whose CPU and memory to show", "PID[,PID]")
         .optopt("", "port", "floor: where to listen on 127.0.0.1 [0: a free one]", "N")
         .optopt("", "join", "floor: what one who joins gets [gop]", "gop|key|none")
+        .optopt("", "slow", "soak: players that read less than is sent [20]", "N")
+        .optopt("", "viewers", "soak: viewers by HLS, and as many by HTTP-FLV [10]", "N")
+        .optopt("", "http", "soak, hostile: the server's HTTP listener; none: nobody goes there", "HOST:PORT")
+        .optmulti("", "kind", "hostile, attack: only this one; can be given several times", "NAME")
+        .optopt("", "recordings", "soak: where the server records; what is no longer written is removed", "DIRECTORY")
+        .optopt("", "slope-limit", "soak: KiB by which the server's memory may grow in a minute [1024]", "N")
         .optflag("", "prepared", "join: players have connected before, and say `play` at the same moment")
         .optflag("", "json", "JSON instead of a table")
         .optflag("h", "help", "this text");
@@ -188,6 +236,8 @@ fn default_count(command: Command) -> u64 {
         Command::Storm | Command::Idle => 1_000,
         Command::Join => 500,
         Command::Fairness => 1_000,
+        Command::Soak => 200,
+        Command::Hostile => 50,
         _ => 100,
     }
 }
@@ -197,6 +247,20 @@ fn number(matches: &Matches, name: &str, default: u64) -> Result<u64, String> {
         None => Ok(default),
         Some(text) => text.parse().map_err(|_| format!("--{name}: {text} is no number")),
     }
+}
+
+fn soak(matches: &Matches) -> Result<Soak, String> {
+    Ok(Soak {
+        slow: number(matches, "slow", 20)? as usize,
+        viewers: number(matches, "viewers", 10)? as usize,
+        recordings: matches.opt_str("recordings").map(PathBuf::from),
+        slope_limit_kib: number(matches, "slope-limit", 1_024)?,
+    })
+}
+
+fn http(matches: &Matches) -> Result<Option<SocketAddr>, String> {
+    let parse = |text: String| text.parse().map_err(|_| format!("--http: {text} is no address"));
+    matches.opt_str("http").map(parse).transpose()
 }
 
 fn pids(matches: &Matches) -> Result<Option<Watched>, String> {

@@ -2,6 +2,7 @@
 //!
 //! Owns: what one player has seen. Does not keep media.
 
+use std::collections::HashMap;
 use std::io;
 use std::time::Instant;
 
@@ -20,6 +21,9 @@ use crate::stats::Histogram;
 const ACKNOWLEDGE_BYTES: u32 = 2_500_000;
 /// The kernel's receive buffer of a player that will stop reading: it should be full soon.
 const STALLING_RECEIVE_BYTES: usize = 16 * 1024;
+/// The lower bits of a message's number count the messages of one publisher, the upper ones say which publisher it is.
+/// Those of one stream who come after each other have rising upper bits.
+pub const NUMBER_BITS: u32 = 32;
 
 /// What all players have seen together.
 pub struct Meter {
@@ -39,6 +43,12 @@ pub struct Meter {
     pub gaps: u64,
     /// Messages that came again.
     pub repeats: u64,
+    /// Of these, such as came after later ones that were not part of joining.
+    pub disorder: u64,
+    /// Messages that slow players did not get.
+    pub skipped: u64,
+    /// The last message of each publisher that said that it ends, by the upper bits of its number.
+    pub ends: HashMap<u64, u64>,
 }
 
 impl Meter {
@@ -53,7 +63,22 @@ impl Meter {
             bytes: 0,
             gaps: 0,
             repeats: 0,
+            disorder: 0,
+            skipped: 0,
+            ends: HashMap::new(),
         }
+    }
+
+    /// Messages between the one that was expected and the one that came. What a publisher that broke off sent last is
+    /// not missed.
+    fn lost_before(&self, expected: u64, number: u64) -> u64 {
+        let (before, now) = (expected >> NUMBER_BITS, number >> NUMBER_BITS);
+        if before == now {
+            return number - expected;
+        }
+        let tail = self.ends.get(&before).map_or(0, |end| (end + 1).saturating_sub(expected));
+        let first = now << NUMBER_BITS | 1;
+        tail + (now - before - 1) + number.saturating_sub(first)
     }
 }
 
@@ -67,6 +92,10 @@ struct View {
     newest: u64,
     /// The number that comes next; `None` before gaps are looked for.
     expected: Option<u64>,
+    /// Whether something came that was expected: what is older has no place any more.
+    is_past_joining: bool,
+    /// Whether what does not come is no loss.
+    may_skip: bool,
     /// Control messages that want an answer.
     answers: BytesMut,
 }
@@ -78,6 +107,17 @@ pub enum Start {
     AtOnce,
     /// It waits for [`Player::ask`].
     WhenAsked,
+}
+
+/// How a player reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Habit {
+    /// All that is there.
+    Quick,
+    /// Not any more after [`Player::stall`].
+    Stalls,
+    /// What [`Player::feed`] allows.
+    Slow,
 }
 
 /// See the module.
@@ -92,22 +132,24 @@ pub struct Player {
     held: Option<Bytes>,
     received_bytes: u32,
     acknowledged_bytes: u32,
-    will_stall: bool,
+    habit: Habit,
     stalled: bool,
+    /// Bytes that may be read.
+    allowance: usize,
 }
 
 impl Player {
-    /// Begins to connect to stream number `stream`. `will_stall`: see [`Player::stall`].
+    /// Begins to connect to stream number `stream`.
     pub fn connect(
         registry: &Registry,
         token: Token,
         target: &Target,
         stream: usize,
         start: Start,
-        will_stall: bool,
+        habit: Habit,
     ) -> io::Result<Player> {
         let began = Instant::now();
-        let receive_bytes = will_stall.then_some(STALLING_RECEIVE_BYTES);
+        let receive_bytes = (habit != Habit::Quick).then_some(STALLING_RECEIVE_BYTES);
         let mut link = Link::connect(registry, token, target.address, receive_bytes)?;
         let mut session = target.session(ClientRole::Play, stream, token.0 as u64);
         flush(&mut session, &mut link)?;
@@ -115,13 +157,14 @@ impl Player {
             link,
             session: Some(Box::new(session)),
             skimmer: Skimmer::new(),
-            view: View { began, asked: None, has_picture: false, newest: 0, expected: None, answers: BytesMut::new() },
+            view: View::new(began, habit == Habit::Slow),
             start,
             held: None,
             received_bytes: 0,
             acknowledged_bytes: 0,
-            will_stall,
+            habit,
             stalled: false,
+            allowance: if habit == Habit::Slow { 0 } else { usize::MAX },
         })
     }
 
@@ -154,7 +197,16 @@ impl Player {
 
     /// Stops reading for good, if it is one of those that should.
     pub fn stall(&mut self) {
-        self.stalled = self.will_stall;
+        self.stalled = self.habit == Habit::Stalls;
+    }
+
+    /// Lets a slow player read so many bytes more. `false`: it is none.
+    pub fn feed(&mut self, bytes: usize) -> bool {
+        let is_slow = self.habit == Habit::Slow;
+        if is_slow {
+            self.allowance = bytes;
+        }
+        is_slow
     }
 
     /// Looks for gaps from message `number` on.
@@ -176,8 +228,12 @@ impl Player {
     /// Reads what is there.
     pub fn read(&mut self, epoch: Instant, scratch: &mut [u8], to_the_end: bool, meter: &mut Meter) -> io::Result<()> {
         while !self.stalled {
-            let room = scratch.len();
-            let Some(input) = self.link.read(scratch)? else { return Ok(()) };
+            let room = scratch.len().min(self.allowance);
+            let Some(place) = scratch.get_mut(..room).filter(|place| !place.is_empty()) else { return Ok(()) };
+            let Some(input) = self.link.read(place)? else { return Ok(()) };
+            if self.habit == Habit::Slow {
+                self.allowance -= input.len();
+            }
             self.received_bytes = self.received_bytes.wrapping_add(input.len() as u32);
             let now = Instant::now();
             let view = &mut self.view;
@@ -222,6 +278,19 @@ impl Player {
 }
 
 impl View {
+    fn new(began: Instant, may_skip: bool) -> View {
+        View {
+            began,
+            asked: None,
+            has_picture: false,
+            newest: 0,
+            expected: None,
+            is_past_joining: false,
+            may_skip,
+            answers: BytesMut::new(),
+        }
+    }
+
     fn see(&mut self, epoch: Instant, now: Instant, message: &Skimmed<'_>, meter: &mut Meter) {
         match message.type_id {
             type_id::AUDIO | type_id::VIDEO => {}
@@ -242,10 +311,17 @@ impl View {
         let Some(expected) = self.expected else { return };
         if stamp.number < expected {
             meter.repeats += 1;
+            meter.disorder += u64::from(self.is_past_joining);
             return;
         }
-        meter.gaps += stamp.number - expected;
+        self.is_past_joining = true;
         self.expected = Some(stamp.number + 1);
+        let lost = meter.lost_before(expected, stamp.number);
+        if self.may_skip {
+            meter.skipped += lost;
+            return;
+        }
+        meter.gaps += lost;
         meter.delays.add(nanos(epoch, now).saturating_sub(stamp.sent_ns));
     }
 

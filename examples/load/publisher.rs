@@ -10,7 +10,7 @@ use rtmpd::rtmp::client::{ClientRole, ClientSession};
 
 use crate::clip::{self, Clip, Cursor, Tracks};
 use crate::link::{Link, Target};
-use crate::player::{drain_events, flush, nanos};
+use crate::player::{NUMBER_BITS, drain_events, flush, nanos};
 
 /// See the module.
 pub struct Publisher {
@@ -19,21 +19,25 @@ pub struct Publisher {
     cursor: Cursor,
     newest: u64,
     started: bool,
+    is_leaving: bool,
 }
 
 impl Publisher {
-    /// Begins to connect to stream number `stream`.
+    /// Begins to connect to stream number `stream`. `generation`: the upper bits of its messages' numbers.
     pub fn connect(
         registry: &Registry,
         token: Token,
         target: &Target,
         stream: usize,
         tracks: Tracks,
+        generation: u64,
     ) -> io::Result<Publisher> {
         let mut link = Link::connect(registry, token, target.address, None)?;
         let mut session = target.session(ClientRole::Publish, stream, token.0 as u64);
         flush(&mut session, &mut link)?;
-        Ok(Publisher { link, session, cursor: Cursor::new(tracks), newest: 0, started: false })
+        let cursor = Cursor::new(tracks);
+        let newest = generation << NUMBER_BITS;
+        Ok(Publisher { link, session, cursor, newest, started: false, is_leaving: false })
     }
 
     /// Number of the newest message that was sent.
@@ -44,6 +48,18 @@ impl Publisher {
     /// Whether media may flow.
     pub fn is_started(&self) -> bool {
         self.started
+    }
+
+    /// Says that the stream ends. What the server does after that is no loss.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.is_leaving = true;
+        self.session.finish();
+        flush(&mut self.session, &mut self.link)
+    }
+
+    /// Whether it said that the stream ends.
+    pub fn is_leaving(&self) -> bool {
+        self.is_leaving
     }
 
     /// When the next frame is due, in nanoseconds from this publisher's first one.

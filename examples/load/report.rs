@@ -17,6 +17,7 @@ struct Row {
 pub struct Report {
     rows: Vec<Row>,
     warnings: Vec<String>,
+    failures: Vec<String>,
 }
 
 impl Report {
@@ -47,6 +48,16 @@ impl Report {
         self.warnings.push(text.into());
     }
 
+    /// Says that a promise was broken: the program ends with an error.
+    pub fn fail(&mut self, text: impl Into<String>) {
+        self.failures.push(text.into());
+    }
+
+    /// Whether a promise was broken.
+    pub fn has_failed(&self) -> bool {
+        !self.failures.is_empty()
+    }
+
     /// Writes everything.
     ///
     /// # Errors
@@ -63,6 +74,9 @@ impl Report {
         for warning in &self.warnings {
             writeln!(out, "WARNING: {warning}")?;
         }
+        for failure in &self.failures {
+            writeln!(out, "FAILED: {failure}")?;
+        }
         out.flush()
     }
 
@@ -71,10 +85,13 @@ impl Report {
         for Row { name, value, .. } in &self.rows {
             write!(out, "\"{name}\":{value},")?;
         }
-        // Warnings are this program's own words: nothing in them has to be escaped.
-        let warnings: Vec<String> =
-            self.warnings.iter().map(|text| format!("\"{}\"", text.replace('"', "'"))).collect();
-        writeln!(out, "\"warnings\":[{}]}}", warnings.join(","))?;
+        writeln!(out, "\"warnings\":[{}],\"failures\":[{}]}}", list(&self.warnings), list(&self.failures))?;
         out.flush()
     }
+}
+
+/// Warnings and failures are this program's own words: nothing else in them has to be escaped.
+fn list(texts: &[String]) -> String {
+    let quoted: Vec<String> = texts.iter().map(|text| format!("\"{}\"", text.replace('"', "'"))).collect();
+    quoted.join(",")
 }

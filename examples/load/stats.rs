@@ -99,6 +99,11 @@ impl Watched {
         self.pids.iter().map(|pid| cpu_ns(*pid)).sum()
     }
 
+    /// Open descriptors.
+    pub fn descriptors(&self) -> io::Result<usize> {
+        self.pids.iter().map(|pid| Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())).sum()
+    }
+
     /// Memory now.
     pub fn memory(&self) -> io::Result<Memory> {
         let mut sum = Memory::default();
@@ -115,6 +120,16 @@ impl Watched {
         }
         Ok(sum)
     }
+}
+
+/// How much a value grows for each unit of the other one, by least squares; points are (x, y).
+pub fn slope(points: &[(f64, f64)]) -> f64 {
+    let count = points.len().max(1) as f64;
+    let mean_x = points.iter().map(|(x, _)| x).sum::<f64>() / count;
+    let mean_y = points.iter().map(|(_, y)| y).sum::<f64>() / count;
+    let shared: f64 = points.iter().map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
+    let spread: f64 = points.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
+    if spread > 0.0 { shared / spread } else { 0.0 }
 }
 
 /// From the scheduler's own count where the kernel shows it, else from the clock ticks of `stat`.

@@ -6,7 +6,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::options::Options;
-use crate::player::Start;
+use crate::player::{Habit, Start};
 use crate::report::Report;
 use crate::watch::{Load, publish, report_lost};
 use crate::world::World;
@@ -57,7 +57,8 @@ fn cycles(world: &mut World, options: &Options) -> io::Result<(usize, u64)> {
     loop {
         let may_begin = Instant::now() < last_begin;
         while may_begin && begun < options.count && under_way.len() < options.at_once {
-            under_way.push((world.add_player(begun % options.streams.max(1), Start::AtOnce, false)?, Instant::now()));
+            let number = world.add_player(begun % options.streams.max(1), Start::AtOnce, Habit::Quick)?;
+            under_way.push((number, Instant::now()));
             begun += 1;
         }
         if under_way.is_empty() {

@@ -6,7 +6,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::options::{Command, Options};
-use crate::player::Start;
+use crate::player::{Habit, Start};
 use crate::report::Report;
 use crate::stats::{Memory, Watched};
 use crate::world::{Pace, World};
@@ -98,7 +98,8 @@ fn join_at_once(world: &mut World, options: &Options, report: &mut Report) -> io
 pub fn join_all(world: &mut World, options: &Options, start: Start) -> io::Result<()> {
     let end = Instant::now() + PATIENCE;
     for number in 0..options.count {
-        world.add_player(number % options.streams.max(1), start, number < options.stalled)?;
+        let habit = if number < options.stalled { Habit::Stalls } else { Habit::Quick };
+        world.add_player(number % options.streams.max(1), start, habit)?;
         if number % options.at_once == options.at_once - 1 {
             world.run(end, |world| world.joining_count() == 0)?;
         }

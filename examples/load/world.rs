@@ -12,8 +12,9 @@ use mio::{Events, Poll, Token};
 
 use crate::clip::{Clip, Tracks};
 use crate::link::Target;
-use crate::player::{Meter, Player, Start};
+use crate::player::{Habit, Meter, NUMBER_BITS, Player, Start};
 use crate::publisher::Publisher;
+use crate::stats::Histogram;
 
 /// Tokens from here on are publishers.
 const PUBLISHERS: usize = 1 << 32;
@@ -66,6 +67,8 @@ pub struct World {
     pub lost_reason: Option<String>,
     /// Frames that were sent late.
     pub late: u64,
+    /// How late frames were sent.
+    pub lateness: Histogram,
 }
 
 impl World {
@@ -88,6 +91,7 @@ impl World {
             lost: 0,
             lost_reason: None,
             late: 0,
+            lateness: Histogram::new(),
         })
     }
 
@@ -105,18 +109,102 @@ impl World {
     pub fn add_publisher(&mut self) -> io::Result<()> {
         let index = self.publishers.len();
         let token = Token(PUBLISHERS + index);
-        let publisher = Publisher::connect(self.poll.registry(), token, &self.target, index, self.tracks)?;
+        let publisher = Publisher::connect(self.poll.registry(), token, &self.target, index, self.tracks, 0)?;
         self.publishers.push(Some(publisher));
         self.begins.push(Instant::now());
         Ok(())
     }
 
-    /// Adds a player of stream number `stream`; says its number.
-    pub fn add_player(&mut self, stream: usize, start: Start, will_stall: bool) -> io::Result<usize> {
-        let token = Token(self.players.len());
+    /// Adds a publisher of stream `index`, in the place of one that is gone. `generation` is greater than that one's.
+    pub fn add_publisher_at(&mut self, index: usize, generation: u64) -> io::Result<()> {
+        let token = Token(PUBLISHERS + index);
         let registry = self.poll.registry();
-        self.players.push(Some(Player::connect(registry, token, &self.target, stream, start, will_stall)?));
-        Ok(token.0)
+        let publisher = Publisher::connect(registry, token, &self.target, index, self.tracks, generation)?;
+        if self.publishers.len() <= index {
+            self.publishers.resize_with(index + 1, || None);
+            self.begins.resize(index + 1, Instant::now());
+        }
+        if let Some(slot) = self.publishers.get_mut(index) {
+            *slot = Some(publisher);
+        }
+        Ok(())
+    }
+
+    /// The publisher of stream `index`.
+    pub fn publisher(&self, index: usize) -> Option<&Publisher> {
+        self.publishers.get(index)?.as_ref()
+    }
+
+    /// Publisher `index` begins to send.
+    pub fn begin_schedule(&mut self, index: usize) {
+        let now = Instant::now();
+        if let Some(begin) = self.begins.get_mut(index) {
+            *begin = now;
+        }
+        self.due.push(Reverse((now, index)));
+    }
+
+    /// Publisher `index` says that its stream ends, and sends nothing more.
+    pub fn finish_publisher(&mut self, index: usize) -> io::Result<()> {
+        self.due.retain(|Reverse((_, other))| *other != index);
+        let Some(Some(publisher)) = self.publishers.get_mut(index) else { return Ok(()) };
+        self.meter.ends.insert(publisher.newest() >> NUMBER_BITS, publisher.newest());
+        publisher.finish()
+    }
+
+    /// Closes publisher `index` without a word.
+    pub fn drop_publisher(&mut self, index: usize) {
+        self.due.retain(|Reverse((_, other))| *other != index);
+        if let Some(slot) = self.publishers.get_mut(index) {
+            *slot = None;
+        }
+    }
+
+    /// Adds a player of stream number `stream`; says its number.
+    pub fn add_player(&mut self, stream: usize, start: Start, habit: Habit) -> io::Result<usize> {
+        let number = self.players.len();
+        self.add_player_at(number, stream, start, habit)?;
+        Ok(number)
+    }
+
+    /// Adds player `number`, in the place of one that is gone.
+    pub fn add_player_at(&mut self, number: usize, stream: usize, start: Start, habit: Habit) -> io::Result<()> {
+        let player = Player::connect(self.poll.registry(), Token(number), &self.target, stream, start, habit)?;
+        if self.players.len() <= number {
+            self.players.resize_with(number + 1, || None);
+        }
+        if let Some(slot) = self.players.get_mut(number) {
+            *slot = Some(player);
+        }
+        Ok(())
+    }
+
+    /// Looks for gaps of player `number` from what comes after message `newest` on.
+    pub fn expect_after(&mut self, number: usize, newest: u64) {
+        if let Some(Some(player)) = self.players.get_mut(number) {
+            player.expect(newest + 1);
+        }
+    }
+
+    /// Messages up to `newest` that player `number` never got.
+    pub fn missing_of(&mut self, number: usize, newest: u64) -> u64 {
+        self.players.get_mut(number).and_then(Option::as_mut).map_or(0, |player| player.missing(newest + 1))
+    }
+
+    /// Slow players read up to `bytes` each.
+    pub fn feed_slow(&mut self, bytes: usize) {
+        for number in 0..self.players.len() {
+            let Some(Some(player)) = self.players.get_mut(number) else { continue };
+            if player.feed(bytes) {
+                let result = player.read(self.epoch, &mut self.scratch, true, &mut self.meter);
+                self.keep_unless(number, result);
+            }
+        }
+    }
+
+    /// Whether player `number` is still there.
+    pub fn has_player(&self, number: usize) -> bool {
+        self.player(number).is_some()
     }
 
     /// Whether player `number` is still there and has no picture yet.
@@ -246,8 +334,7 @@ impl World {
     }
 
     fn handle_player(&mut self, key: usize, event: &Event) {
-        let Some(slot) = self.players.get_mut(key) else { return };
-        let Some(player) = slot else { return };
+        let Some(Some(player)) = self.players.get_mut(key) else { return };
         let mut result = Ok(());
         if event.is_writable() {
             result = player.handle_writable();
@@ -256,8 +343,12 @@ impl World {
             let to_the_end = event.is_read_closed() || event.is_error();
             result = player.read(self.epoch, &mut self.scratch, to_the_end, &mut self.meter);
         }
+        self.keep_unless(key, result);
+    }
+
+    fn keep_unless(&mut self, number: usize, result: io::Result<()>) {
         if let Err(error) = result {
-            *slot = None;
+            self.drop_player(number);
             self.lost += 1;
             self.lost_reason = Some(format!("player: {error}"));
         }
@@ -276,9 +367,12 @@ impl World {
         match result {
             Ok(_) => {}
             Err(error) => {
+                let was_leaving = publisher.is_leaving();
                 *slot = None;
-                self.lost += 1;
-                self.lost_reason = Some(format!("publisher: {error}"));
+                if !was_leaving {
+                    self.lost += 1;
+                    self.lost_reason = Some(format!("publisher: {error}"));
+                }
             }
         }
     }
@@ -300,6 +394,7 @@ impl World {
             let Some(&Reverse((at, index))) = self.due.peek().filter(|due| due.0.0 <= now) else { return };
             self.due.pop();
             self.late += u64::from(now - at > LATE);
+            self.lateness.add((now - at).as_nanos() as u64);
             let Some(Some(publisher)) = self.publishers.get_mut(index) else { continue };
             // Trouble with the socket shows as an event of it.
             let _ = publisher.send_frames(self.epoch, &mut self.clip, 1);

@@ -1,7 +1,7 @@
 //! How much one address, or one publisher, may use.
 //!
-//! Owns: connections and attempts to publish of each address, the rate of one stream. Does not know what is refused by
-//! it, or how.
+//! Owns: connections and attempts to publish or play of each address, the rate of one stream. Does not know what is
+//! refused by it, or how.
 //!
 //! An address without connections is forgotten as soon as its allowance is full again, and at most
 //! [`IDLE_ADDRESSES`] are remembered for it, so memory is bounded by the number of connections and this.
@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::config::AccessLimits;
 
-/// Addresses without a connection that are remembered, because they tried to publish within the last second. Where
+/// Addresses without a connection that are remembered, because they tried to begin within the last second. Where
 /// there are more, the one that left first is forgotten.
 pub const IDLE_ADDRESSES: usize = 16_384;
 
@@ -37,6 +37,12 @@ pub enum OverLimit {
     /// `limits.access.publishes_per_second`
     #[error("too many try to publish (limits.access.publishes_per_second)")]
     Publishes,
+    /// `limits.access.plays_per_second_per_ip`
+    #[error("its address tries to play too often (limits.access.plays_per_second_per_ip)")]
+    PlaysOfAddress,
+    /// `limits.access.plays_per_second`
+    #[error("too many try to play (limits.access.plays_per_second)")]
+    Plays,
 }
 
 /// Counts what addresses use.
@@ -47,19 +53,22 @@ pub struct AddressLimits {
     /// Addresses that may be forgotten, those that left first in front, each at most once.
     idle: VecDeque<IpAddr>,
     publishes: Bucket,
+    plays: Bucket,
 }
 
 #[derive(Debug)]
 struct Usage {
     connections: usize,
     publishes: Bucket,
+    plays: Bucket,
     is_listed_idle: bool,
 }
 
 impl AddressLimits {
     /// Nobody has used anything yet.
     pub fn new(limits: AccessLimits) -> Self {
-        AddressLimits { limits, addresses: HashMap::new(), idle: VecDeque::new(), publishes: Bucket::default() }
+        let (publishes, plays) = (Bucket::default(), Bucket::default());
+        AddressLimits { limits, addresses: HashMap::new(), idle: VecDeque::new(), publishes, plays }
     }
 
     /// From now on other limits hold; what is used stays counted.
@@ -113,6 +122,22 @@ impl AddressLimits {
         Ok(())
     }
 
+    /// The same for an attempt to play.
+    ///
+    /// # Errors
+    /// As [`AddressLimits::publish`].
+    pub fn play(&mut self, now: Instant, peer: IpAddr) -> Result<(), OverLimit> {
+        let AccessLimits { plays_per_second_per_ip, plays_per_second, .. } = self.limits;
+        let usage = self.addresses.get_mut(&key_of(peer));
+        if !usage.is_none_or(|usage| usage.plays.take(now, plays_per_second_per_ip)) {
+            return Err(OverLimit::PlaysOfAddress);
+        }
+        if !self.plays.take(now, plays_per_second) {
+            return Err(OverLimit::Plays);
+        }
+        Ok(())
+    }
+
     /// Connections of `peer` that are counted now.
     pub fn connections(&self, peer: IpAddr) -> usize {
         self.addresses.get(&key_of(peer)).map_or(0, |usage| usage.connections)
@@ -130,10 +155,11 @@ impl AddressLimits {
 
     /// Forgets those at the front of the list that left and whose allowance is full, and those that are too many.
     fn forget_idle(&mut self, now: Instant) {
-        let rate = self.limits.publishes_per_second_per_ip;
+        let (publishes, plays) = (self.limits.publishes_per_second_per_ip, self.limits.plays_per_second_per_ip);
         while let Some(key) = self.idle.front().copied() {
             if let Some(usage) = self.addresses.get_mut(&key) {
-                let is_due = usage.connections > 0 || usage.publishes.is_full(now, rate);
+                let is_full = usage.publishes.is_full(now, publishes) && usage.plays.is_full(now, plays);
+                let is_due = usage.connections > 0 || is_full;
                 if !is_due && self.idle.len() <= IDLE_ADDRESSES {
                     return;
                 }
@@ -149,7 +175,7 @@ impl AddressLimits {
 
 impl Usage {
     fn new() -> Self {
-        Usage { connections: 0, publishes: Bucket::default(), is_listed_idle: false }
+        Usage { connections: 0, publishes: Bucket::default(), plays: Bucket::default(), is_listed_idle: false }
     }
 }
 
@@ -332,6 +358,29 @@ mod tests {
             assert_eq!(usage.publish(now + ms(3_600_000), a), Ok(()));
         }
         assert_eq!(usage.publish(now + ms(3_600_000), a), Err(OverLimit::PublishesOfAddress));
+    }
+
+    #[test]
+    fn attempts_to_play_are_limited_by_address_and_together_and_do_not_count_as_publishing() {
+        let now = Instant::now();
+        let plays = AccessLimits { plays_per_second_per_ip: 3, plays_per_second: 5, ..limits() };
+        let mut usage = AddressLimits::new(plays);
+        let (a, b) = (numbered(1), numbered(2));
+        usage.connect(now, a).unwrap();
+        usage.connect(now, b).unwrap();
+        for attempt in 0..4 {
+            let expected = if attempt < 3 { Ok(()) } else { Err(OverLimit::PlaysOfAddress) };
+            assert_eq!(usage.play(now, a), expected, "{attempt}");
+        }
+        assert_eq!([usage.play(now, b), usage.play(now, b)], [Ok(()), Ok(())]);
+        assert_eq!(usage.play(now, b), Err(OverLimit::Plays));
+        assert_eq!(usage.publish(now, a), Ok(()));
+        assert_eq!(usage.play(now + ms(334), a), Ok(()));
+        // It left, and is remembered until it may as often as at first.
+        usage.disconnect(now + ms(334), a);
+        assert_eq!(usage.len(), 2);
+        usage.connect(now + ms(1_400), b).unwrap();
+        assert_eq!(usage.len(), 1);
     }
 
     #[test]

@@ -62,8 +62,22 @@ Its log goes to standard error.
 
 const REST: &str = r#".SH SIGNALS
 .TP
-.BR SIGTERM ", " SIGINT
+.B SIGTERM
+Take nobody new, let sessions go on for
+.I drain_ms
+(0 unless configured), then end all of them properly and the program, within two seconds more.
+A second one ends them at once.
+.TP
+.B SIGINT
 End all sessions properly and then the program, within two seconds.
+.TP
+.B SIGUSR2
+Start the program again from its file, which may be a newer one by now, with the same options, and hand the listening
+sockets over once it serves: nobody who connects is refused.
+This process goes on with those whom it has, for
+.I upgrade_drain_ms
+(an hour) at most.
+Where the new one does not start, nothing changes, and the log says why.
 .TP
 .B SIGHUP
 Read the file of
@@ -82,6 +96,13 @@ Sockets handed over by
 .BR systemd (1)
 or alike; see
 .BR systemd.socket (5).
+.TP
+.B NOTIFY_SOCKET
+Where the service manager is told that rtmpd serves, and which process does after an upgrade; see
+.BR sd_notify (3).
+.TP
+.B RTMPD_UPGRADE
+Set for the new process of an upgrade.
 .SH EXIT STATUS
 .TP
 .B 0

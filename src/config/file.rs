@@ -3,7 +3,8 @@
 //! Owns: sections and keys of the TOML text, and saying where it is wrong. Does not know where the text comes from.
 //!
 //! What stands in the file ([`FileForm`]) is not what it means ([`Config`]): a section of one application holds only
-//! what differs there.
+//! what differs there. So the file is read twice: whole, each section for itself, which finds every mistake and its
+//! line; then the keys of each application as they stand there ([`Written`]), which are laid over those of the default.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,12 +12,14 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use toml::Table;
 use toml::de::{DeTable, DeValue};
 
-use super::access::{AccessForm, expected_secret};
+use super::access::expected_secret;
+use super::app::{laid_over, recording};
 use super::{
-    AccessLimits, ApiConfig, AppConfig, CallbackConfig, Config, EngineConfig, HlsConfig, HttpLimits, HttpPort,
-    HubLimits, JoinMode, QueueLimits, RecordConfig, SessionLimits, Takeover, ranges,
+    AccessLimits, ApiConfig, AppConfig, CallbackConfig, Config, DrainConfig, EngineConfig, HttpLimits, HttpPort,
+    QueueLimits, SessionLimits, ranges,
 };
 
 /// What is wrong with a configuration file, and in which line.
@@ -34,12 +37,18 @@ pub struct FileError {
 struct FileForm {
     server: ServerForm,
     limits: LimitsForm,
-    hls: HlsConfig,
-    record: RecordConfig,
     callbacks: CallbackConfig,
     api: ApiConfig,
     default: AppConfig,
-    app: BTreeMap<String, AppForm>,
+    app: BTreeMap<String, AppConfig>,
+}
+
+/// What is written of applications, and nothing else.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Written {
+    default: Table,
+    app: BTreeMap<String, Table>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -51,6 +60,9 @@ struct ServerForm {
     http_port: HttpPort,
     chunk_size: usize,
     batch_ms: u64,
+    drain_ms: u64,
+    upgrade_drain_ms: u64,
+    reconnect_url: String,
     test_stream: bool,
 }
 
@@ -58,44 +70,12 @@ struct ServerForm {
 #[serde(default, deny_unknown_fields, expecting = "a section")]
 struct LimitsForm {
     connections: usize,
+    streams: usize,
     memory_limit: usize,
     session: SessionLimits,
     http: HttpLimits,
     queue: QueueLimits,
-    hub: HubLimits,
     access: AccessLimits,
-}
-
-/// What one application has of its own.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields, expecting = "a section")]
-struct AppForm {
-    join: Option<JoinMode>,
-    takeover: Option<Takeover>,
-    publish: AccessForm,
-    play: AccessForm,
-}
-
-impl AppForm {
-    fn over(self, default: &AppConfig) -> AppConfig {
-        AppConfig {
-            join: self.join.unwrap_or(default.join),
-            takeover: self.takeover.unwrap_or(default.takeover),
-            publish: self.publish.over(&default.publish),
-            play: self.play.over(&default.play),
-        }
-    }
-}
-
-impl From<&AppConfig> for AppForm {
-    fn from(app: &AppConfig) -> Self {
-        AppForm {
-            join: Some(app.join),
-            takeover: Some(app.takeover),
-            publish: AccessForm::from(&app.publish),
-            play: AccessForm::from(&app.play),
-        }
-    }
 }
 
 impl Default for ServerForm {
@@ -113,7 +93,6 @@ impl Default for LimitsForm {
 impl From<&Config> for FileForm {
     fn from(config: &Config) -> Self {
         let engine = &config.engine;
-        let apps = engine.apps.iter().map(|(name, app)| (name.clone(), AppForm::from(app)));
         FileForm {
             server: ServerForm {
                 bind: config.bind,
@@ -121,48 +100,52 @@ impl From<&Config> for FileForm {
                 http_port: config.http_port,
                 chunk_size: engine.chunk_size,
                 batch_ms: engine.batch_ms,
+                drain_ms: engine.drain.drain_ms,
+                upgrade_drain_ms: engine.drain.upgrade_drain_ms,
+                reconnect_url: engine.drain.reconnect_url.clone(),
                 test_stream: engine.test_stream,
             },
             limits: LimitsForm {
                 connections: engine.connections,
+                streams: engine.streams,
                 memory_limit: engine.memory_limit,
                 session: engine.session.clone(),
                 http: engine.http.clone(),
                 queue: engine.queue.clone(),
-                hub: engine.hub.clone(),
                 access: engine.access,
             },
-            hls: engine.hls.clone(),
-            record: engine.record.clone(),
             callbacks: engine.callbacks.clone(),
             api: engine.api.clone(),
             default: engine.app.clone(),
-            app: apps.collect(),
+            app: engine.apps.clone(),
         }
     }
 }
 
 impl From<FileForm> for Config {
     fn from(form: FileForm) -> Self {
-        let FileForm { server, limits, hls, record, callbacks, api, default, app } = form;
-        let apps = app.into_iter().map(|(name, own)| (name, own.over(&default))).collect();
+        let FileForm { server, limits, callbacks, api, default, app } = form;
+        let drain = DrainConfig {
+            drain_ms: server.drain_ms,
+            upgrade_drain_ms: server.upgrade_drain_ms,
+            reconnect_url: server.reconnect_url,
+        };
         let engine = EngineConfig {
             chunk_size: server.chunk_size,
             batch_ms: server.batch_ms,
             connections: limits.connections,
+            streams: limits.streams,
             memory_limit: limits.memory_limit,
             session: limits.session,
             http: limits.http,
             queue: limits.queue,
-            hub: limits.hub,
-            hls,
-            record,
             access: limits.access,
             callbacks,
+            drain,
             test_stream: server.test_stream,
             api,
             app: default,
-            apps,
+            apps: app,
         };
         Config { bind: server.bind, port: server.port, http_port: server.http_port, engine }
     }
@@ -202,23 +185,55 @@ mod http_port {
 /// # Errors
 /// The first thing that is wrong: TOML that cannot be read, unknown keys, values out of their range.
 pub fn parse(text: &str) -> Result<Config, FileError> {
-    let form: FileForm = toml::from_str(text).map_err(|error| explain(text, &error))?;
+    parse_recording(text, None)
+}
+
+/// As [`parse`], with all streams recorded below `directory` where one is given, as if `[default.record]` said so: an
+/// application whose own section says otherwise stays as it is.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_recording(text: &str, directory: Option<&str>) -> Result<Config, FileError> {
+    let mut form: FileForm = toml::from_str(text).map_err(|error| explain(text, &error))?;
     if let Some(name) = form.app.keys().find(|name| !is_app_name(name)) {
         let key = joined("app", name);
         let problem =
             format!("{key}: no client can have this name; write it without / at its ends, empty parts, ? and \\");
         return Err(FileError { line: line_of_key(text, &key).unwrap_or(1), problem });
     }
-    if let Err((key, problem)) = form.record.check() {
+    let Written { mut default, app } = toml::from_str(text).map_err(|error| explain(text, &error))?;
+    if let Some(directory) = directory {
+        default = laid_over(&default, &recording(directory));
+    }
+    // Each of them alone was understood, so together they are.
+    let meant = |table: Table| table.try_into().map_err(|error| explain(text, &error));
+    for (name, own) in app {
+        form.app.insert(name, meant(laid_over(&default, &own))?);
+    }
+    form.default = meant(default)?;
+    check_records(text, &form)?;
+    let config = Config::from(form);
+    if let Err((key, problem)) = config.engine.drain.check() {
         let line = line_of_key(text, key).unwrap_or(1);
         return Err(FileError { line, problem: format!("{key}: {problem}") });
     }
-    let config = Config::from(form);
     ranges::check(&config).map_err(|problem| {
         let line = problem.keys.iter().find_map(|key| line_of_key(text, key)).unwrap_or(1);
         FileError { line, problem: problem.text }
     })?;
     Ok(config)
+}
+
+fn check_records(text: &str, form: &FileForm) -> Result<(), FileError> {
+    let apps = form.app.iter().map(|(name, app)| (joined("app", name), app));
+    for (section, app) in std::iter::once(("default".to_owned(), &form.default)).chain(apps) {
+        if let Err((key, problem)) = app.record.check() {
+            let key = format!("{section}.{key}");
+            let line = line_of_key(text, &key).unwrap_or(1);
+            return Err(FileError { line, problem: format!("{key}: {problem}") });
+        }
+    }
+    Ok(())
 }
 
 /// The whole of `config` as the text of a configuration file, every key with its value.
@@ -312,7 +327,7 @@ fn offset_of_key(table: &DeTable<'_>, path: &str, wanted: &str) -> Option<usize>
 }
 
 /// `path.key`, with quotes where TOML wants them.
-fn joined(path: &str, key: &str) -> String {
+pub(super) fn joined(path: &str, key: &str) -> String {
     let is_bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     let key = if is_bare { key.to_owned() } else { format!("{key:?}") };
     if path.is_empty() { key } else { format!("{path}.{key}") }

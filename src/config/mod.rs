@@ -5,7 +5,9 @@
 
 mod access;
 mod api;
+mod app;
 mod callbacks;
+mod drain;
 mod file;
 mod hls;
 mod ranges;
@@ -13,15 +15,19 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::access::{AccessLimits, AccessRules, Network, NetworkError, SigningSecret, StreamKey};
 pub use self::api::ApiConfig;
+pub use self::app::{AppConfig, CacheLimits, JoinMode, PlayerQueueLimits, Takeover};
 pub use self::callbacks::{CallbackConfig, CallbackFormat, CallbackUrl, CallbackUrlError};
-pub use self::file::{FileError, parse, to_toml};
+pub use self::drain::DrainConfig;
+use self::file::joined;
+pub use self::file::{FileError, parse, parse_recording, to_toml};
 pub use self::hls::{HlsConfig, HlsFormat, HlsMode};
 pub(crate) use self::ranges::parse_number;
 pub use self::record::{PLACEHOLDERS, RecordConfig, RecordFormat};
@@ -123,111 +129,10 @@ impl Default for SessionLimits {
     }
 }
 
-/// How a player wants to join (`?join=`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum JoinMode {
-    /// A clean picture at once, at the live edge.
-    #[default]
-    Edge,
-    /// The present group of pictures with its true timestamps, each frame once. For recorders and relays.
-    Gop,
-    /// From the next key frame on.
-    Key,
-}
-
-impl JoinMode {
-    /// The mode that `edge`, `gop` or `key` names.
-    pub fn parse(text: &str) -> Option<JoinMode> {
-        match text {
-            "edge" => Some(JoinMode::Edge),
-            "gop" => Some(JoinMode::Gop),
-            "key" => Some(JoinMode::Key),
-            _ => None,
-        }
-    }
-}
-
-/// What happens when a name is published that is published already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Takeover {
-    /// The newcomer is refused while the other one sends; one that fell silent gives way to the same identity.
-    #[default]
-    WhenSilent,
-    /// The newcomer is always refused.
-    Reject,
-}
-
-/// What a stream remembers for those who join.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields, expecting = "a section")]
-pub struct CacheLimits {
-    /// Video frames that an instant join sends before the present group of pictures: as many as ffplay looks at
-    /// before it knows the frame rate of an H.264 or HEVC stream.
-    pub probe_frames: usize,
-    /// Stream time that ffmpeg looks at before it plays a stream of one track.
-    pub one_track_probe_ms: u64,
-    /// Bytes of the video frames that an instant join sends before the present group of pictures.
-    pub probe_bytes: usize,
-    /// Frames of one group of pictures, audio included.
-    pub gop_frames: usize,
-    /// Bytes of the present group of pictures and of what is kept of earlier ones, together.
-    pub gop_bytes: usize,
-    /// Stream time of one group of pictures.
-    pub gop_ms: u64,
-    /// Metadata and headers.
-    pub headers: usize,
-    /// Bytes of metadata and headers together.
-    pub header_bytes: usize,
-    /// A stream without a video frame for so long of its own time plays its audio without waiting for one.
-    pub video_absent_ms: u64,
-}
-
-impl Default for CacheLimits {
-    fn default() -> Self {
-        CacheLimits {
-            probe_frames: 41,
-            one_track_probe_ms: 5_000,
-            probe_bytes: 4 * 1024 * 1024,
-            gop_frames: 4096,
-            gop_bytes: 16 * 1024 * 1024,
-            gop_ms: 20_000,
-            headers: 32,
-            header_bytes: 1024 * 1024,
-            video_absent_ms: 3_000,
-        }
-    }
-}
-
-/// Limits and times of the hub.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields, expecting = "a section")]
-pub struct HubLimits {
-    /// Streams that are published or waited for.
-    pub streams: usize,
-    /// Subscribers stay so long without their publisher.
-    pub grace_ms: u64,
-    /// Silence after which a publisher may be replaced.
-    pub takeover_silence_ms: u64,
-    /// Cache of each stream.
-    pub cache: CacheLimits,
-}
-
-impl Default for HubLimits {
-    fn default() -> Self {
-        HubLimits { streams: 10_000, grace_ms: 10_000, takeover_silence_ms: 2_000, cache: CacheLimits::default() }
-    }
-}
-
 /// What may wait to be sent to one connection.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, expecting = "a section")]
 pub struct QueueLimits {
-    /// Above so many waiting bytes a player skips to the next key frame.
-    pub bytes: usize,
-    /// A player whose oldest waiting bytes are older than this skips to the next key frame.
-    pub lag_ms: u32,
     /// Above so many bytes that are never dropped (answers, headers) a connection is closed.
     pub hard_bytes: usize,
     /// A peer that takes no byte for so long is closed.
@@ -238,13 +143,7 @@ pub struct QueueLimits {
 
 impl Default for QueueLimits {
     fn default() -> Self {
-        QueueLimits {
-            bytes: 32 * 1024 * 1024,
-            lag_ms: 2_000,
-            hard_bytes: 8 * 1024 * 1024,
-            stall_timeout_ms: 10_000,
-            linger_ms: 1_000,
-        }
+        QueueLimits { hard_bytes: 8 * 1024 * 1024, stall_timeout_ms: 10_000, linger_ms: 1_000 }
     }
 }
 
@@ -286,20 +185,6 @@ impl Default for HttpLimits {
     }
 }
 
-/// What may differ between applications.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields, expecting = "a section")]
-pub struct AppConfig {
-    /// How players join that do not say it themselves.
-    pub join: JoinMode,
-    /// What happens to a second publisher.
-    pub takeover: Takeover,
-    /// Who may publish.
-    pub publish: AccessRules,
-    /// Who may play.
-    pub play: AccessRules,
-}
-
 /// All that the engine needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineConfig {
@@ -309,6 +194,8 @@ pub struct EngineConfig {
     pub batch_ms: u64,
     /// Connections at the same time.
     pub connections: usize,
+    /// Streams that are published or waited for.
+    pub streams: usize,
     /// Bytes of memory that queues, groups of pictures, unfinished messages, HLS, recordings and connections may take
     /// together; 0: no limit.
     pub memory_limit: usize,
@@ -318,23 +205,19 @@ pub struct EngineConfig {
     pub http: HttpLimits,
     /// Limits of each connection's queue.
     pub queue: QueueLimits,
-    /// Limits of the hub.
-    pub hub: HubLimits,
-    /// How streams become HLS.
-    pub hls: HlsConfig,
-    /// Recordings.
-    pub record: RecordConfig,
     /// Limits of each address.
     pub access: AccessLimits,
     /// Programs that are asked and told.
     pub callbacks: CallbackConfig,
+    /// How the server comes to its end.
+    pub drain: DrainConfig,
     /// Whether the server publishes a clip of its own as `live/test`.
     pub test_stream: bool,
     /// The API for operators.
     pub api: ApiConfig,
     /// What holds for applications without a section of their own.
     pub app: AppConfig,
-    /// Sections of single applications, by name.
+    /// What holds for single applications, whole, by name.
     pub apps: BTreeMap<String, AppConfig>,
 }
 
@@ -342,6 +225,12 @@ impl EngineConfig {
     /// What holds for `app`.
     pub fn app(&self, app: &str) -> &AppConfig {
         self.apps.get(app).unwrap_or(&self.app)
+    }
+
+    /// Where recordings of any application are, each directory once.
+    pub fn record_directories(&self) -> BTreeSet<&Path> {
+        let apps = self.apps.values().chain([&self.app]);
+        apps.map(|app| app.record.directory.as_path()).collect()
     }
 }
 
@@ -351,15 +240,14 @@ impl Default for EngineConfig {
             chunk_size: DEFAULT_CHUNK_SIZE,
             batch_ms: 0,
             connections: 100_000,
+            streams: 10_000,
             memory_limit: 1024 * 1024 * 1024,
             session: SessionLimits::default(),
             http: HttpLimits::default(),
             queue: QueueLimits::default(),
-            hub: HubLimits::default(),
-            hls: HlsConfig::default(),
-            record: RecordConfig::default(),
             access: AccessLimits::default(),
             callbacks: CallbackConfig::default(),
+            drain: DrainConfig::default(),
             test_stream: false,
             api: ApiConfig::default(),
             app: AppConfig::default(),

@@ -28,10 +28,10 @@ fn each_section_is_read() {
          limits.connections = 7\n\
          limits.session.command_bytes = 5000\n\
          limits.http.headers = 20\n\
-         limits.queue.lag_ms = 900\n\
-         limits.hub.streams = 3\n\
-         limits.hub.cache.probe_frames = 0\n\
-         [hls]\nmode = 'always'\nformat = 'ts'\nsegments = 9\n\
+         limits.queue.linger_ms = 900\n\
+         limits.streams = 3\n\
+         [default.cache]\nprobe_frames = 0\n\
+         [default.hls]\nmode = 'always'\nformat = 'ts'\nsegments = 9\n\
          [default]\njoin = 'key'\ntakeover = 'reject'\n",
     )
     .unwrap();
@@ -41,11 +41,11 @@ fn each_section_is_read() {
     engine.connections = 7;
     engine.session.command_bytes = 5000;
     engine.http.headers = 20;
-    engine.queue.lag_ms = 900;
-    engine.hub.streams = 3;
-    engine.hub.cache.probe_frames = 0;
-    engine.hls = HlsConfig { mode: HlsMode::Always, format: HlsFormat::Ts, segments: 9, ..HlsConfig::default() };
-    engine.app = AppConfig { join: JoinMode::Key, takeover: Takeover::Reject, ..AppConfig::default() };
+    engine.queue.linger_ms = 900;
+    engine.streams = 3;
+    let cache = CacheLimits { probe_frames: 0, ..CacheLimits::default() };
+    let hls = HlsConfig { mode: HlsMode::Always, format: HlsFormat::Ts, segments: 9, ..HlsConfig::default() };
+    engine.app = AppConfig { join: JoinMode::Key, takeover: Takeover::Reject, cache, hls, ..AppConfig::default() };
     assert_eq!(config, expected);
     assert_eq!(config.address().to_string(), "[::1]:0");
 }
@@ -72,17 +72,95 @@ fn an_app_overrides_single_keys_of_the_default() {
 }
 
 #[test]
+fn an_app_overrides_single_keys_of_every_section() {
+    let text = "[default.hls]\nsegments = 9\npart_ms = 200\n\
+                [app.tv.hls]\npart_ms = 500\n\
+                [app.tv.record]\nauto = true\nformats = ['ts', 'mp4']\n\
+                [app.tv.cache]\ngop_bytes = 100000\n\
+                [app.tv.queue]\nlag_ms = 500\n\
+                [app.tv]\nplayers_per_stream = 3\nstream_bytes_per_second = 5000\ngrace_ms = 0\n\
+                [default.record]\ndirectory = '/srv'\n";
+    let engine = parse(text).unwrap().engine;
+    let expected = AppConfig {
+        grace_ms: 0,
+        players_per_stream: 3,
+        stream_bytes_per_second: 5_000,
+        queue: PlayerQueueLimits { lag_ms: 500, ..PlayerQueueLimits::default() },
+        cache: CacheLimits { gop_bytes: 100_000, ..CacheLimits::default() },
+        hls: HlsConfig { segments: 9, part_ms: 500, ..HlsConfig::default() },
+        record: RecordConfig {
+            auto: true,
+            directory: "/srv".into(),
+            formats: vec![RecordFormat::Ts, RecordFormat::Mp4],
+            ..RecordConfig::default()
+        },
+        ..AppConfig::default()
+    };
+    assert_eq!(*engine.app("tv"), expected);
+    assert_eq!((engine.app.hls.part_ms, engine.app.record.auto, engine.app.players_per_stream), (200, false, 0));
+}
+
+#[test]
+fn recording_everything_is_as_if_the_default_said_so() {
+    let text = "[default.record]\nformats = ['ts']\n[app.quiet.record]\nauto = false\n\
+                [app.own.record]\ndirectory = '/own'\n[app.tv]\njoin = 'gop'\n";
+    let engine = parse_recording(text, Some("/all")).unwrap().engine;
+    let of = |app: &str| {
+        let record = &engine.app(app).record;
+        (record.auto, record.directory.to_str().unwrap(), record.formats.clone())
+    };
+    let ts = || vec![RecordFormat::Ts];
+    assert_eq!(of("other"), (true, "/all", ts()));
+    assert_eq!(of("tv"), (true, "/all", ts()));
+    assert_eq!(of("own"), (true, "/own", ts()));
+    assert_eq!(of("quiet"), (false, "/all", ts()));
+    let directories: Vec<_> = engine.record_directories().into_iter().collect();
+    assert_eq!(directories, ["/all", "/own"].map(Path::new));
+}
+
+#[test]
+fn every_number_of_an_app_is_held_to_its_range() {
+    for (key, allowed) in ranges::of_apps() {
+        for section in ["app.tv", "app.\"a.b/c \\\" d\"", "app.hls"] {
+            let key = format!("{section}.{key}");
+            for value in [i128::from(*allowed.start()) - 1, i128::from(*allowed.end()) + 1, i128::from(i64::MIN)] {
+                let (min, max) = (allowed.start(), allowed.end());
+                let expected = format!("2: {key}: must be a whole number from {min} to {max}, is {value}");
+                assert_eq!(problem(&setting(&key, &value.to_string())), expected);
+            }
+        }
+    }
+    assert!(problem("[app.hls]\nsegment_ms = 1").starts_with("2: app.hls.segment_ms: unknown field `segment_ms`"));
+}
+
+#[test]
+fn what_an_app_sets_against_the_default_is_told_where_the_app_sets_it() {
+    let told = problem("[default.hls]\nmax_segment_ms = 5000\n[app.tv.hls]\n\nsegment_ms = 6000\n");
+    assert!(
+        told.starts_with("5: app.tv.hls.segment_ms (6000) must not be larger than app.tv.hls.max_segment_ms (5000): "),
+        "{told}"
+    );
+    let told = problem("[default.cache]\ngop_bytes = 100000\n[app.tv.queue]\nbytes = 65536\n");
+    assert!(
+        told.starts_with("4: app.tv.cache.gop_bytes (100000) must not be larger than app.tv.queue.bytes "),
+        "{told}"
+    );
+    let told = problem("[app.'a b'.record]\npattern = 'x'\n");
+    assert!(told.starts_with("2: app.\"a b\".record.pattern: must hold {sequence}"), "{told}");
+}
+
+#[test]
 fn every_number_is_held_to_its_range() {
     for (key, allowed) in ranges::all() {
         let (min, max) = (*allowed.start(), *allowed.end());
         let refused = [i128::from(min) - 1, i128::from(max) + 1, i128::from(i64::MAX), i128::from(i64::MIN)];
         for value in refused {
             let expected = format!("2: {key}: must be a whole number from {min} to {max}, is {value}");
-            assert_eq!(problem(&setting(key, &value.to_string())), expected);
+            assert_eq!(problem(&setting(&key, &value.to_string())), expected);
         }
         for value in ["'7'", "1.5", "true", "[]"] {
             let expected = format!("2: {key}: must be a whole number from {min} to {max}, is {value}");
-            assert_eq!(problem(&setting(key, value)), expected);
+            assert_eq!(problem(&setting(&key, value)), expected);
         }
     }
 }
@@ -92,7 +170,7 @@ fn every_number_may_have_the_ends_of_its_range() {
     for (key, allowed) in ranges::all() {
         for value in [allowed.start(), allowed.end()] {
             // Another number may stand against it, but its range does not.
-            if let Err(error) = parse(&setting(key, &value.to_string())) {
+            if let Err(error) = parse(&setting(&key, &value.to_string())) {
                 assert!(error.problem.contains("must not be larger than"), "{error}");
             }
         }
@@ -112,20 +190,25 @@ fn a_number_that_may_not_exceed_another_is_refused_where_it_is_set() {
         assert!(told.starts_with(&format!("3: {expected}")), "{told}");
         assert!(parse(&format!("[{section}]\n{larger} = {large}\n{smaller} = {large}\n")).is_ok());
     }
-    let expected = "2: limits.hub.cache.gop_bytes (70000) must not be larger than limits.queue.bytes (65536): \
+    let expected = "3: default.cache.gop_bytes (70000) must not be larger than default.queue.bytes (65536): \
                     a player that joins is sent a whole group at once";
-    assert_eq!(problem("limits.queue.bytes = 65536\nlimits.hub.cache.gop_bytes = 70000"), expected);
+    assert_eq!(problem("[default]\nqueue.bytes = 65536\ncache.gop_bytes = 70000"), expected);
     // Only the larger one stands in the file: that is the line to look at.
     let expected = "2: limits.session.command_bytes (65536) must not be larger than \
                     limits.session.message_bytes (5000): publishers send commands, too";
     assert_eq!(problem("[limits.session]\nmessage_bytes = 5000"), expected);
-    let told = problem("[hls]\nsegment_ms = 13000");
+    let told = problem("[default.hls]\nsegment_ms = 13000");
     assert!(
-        told.starts_with("2: hls.segment_ms (13000) must not be larger than hls.max_segment_ms (12000): "),
+        told.starts_with(
+            "2: default.hls.segment_ms (13000) must not be larger than default.hls.max_segment_ms (12000): "
+        ),
         "{told}"
     );
-    let told = problem("[hls]\npart_ms = 3000");
-    assert!(told.starts_with("2: hls.part_ms (3000) must not be larger than hls.segment_ms (2000): "), "{told}");
+    let told = problem("[default.hls]\npart_ms = 3000");
+    assert!(
+        told.starts_with("2: default.hls.part_ms (3000) must not be larger than default.hls.segment_ms (2000): "),
+        "{told}"
+    );
     assert_eq!(ranges::ordered_count(), cases.len() + 3);
 }
 
@@ -147,8 +230,8 @@ fn mistakes_are_told_with_line_and_key() {
         ),
         (
             "\n[serve]\n",
-            "2: serve: unknown field `serve`, expected one of `server`, `limits`, `hls`, `record`, `callbacks`, \
-             `api`, `default`, `app`",
+            "2: serve: unknown field `serve`, expected one of `server`, `limits`, `callbacks`, `api`, \
+             `default`, `app`",
         ),
         ("[server]\nbind = 'localhost'\n", "2: server.bind: invalid IP address syntax"),
         ("[default]\njoin = 'now'", "2: default.join: unknown variant `now`, expected one of `edge`, `gop`, `key`"),
@@ -158,7 +241,7 @@ fn mistakes_are_told_with_line_and_key() {
         ),
         (
             "[app.'a b']\nx = 1",
-            "2: app.\"a b\".x: unknown field `x`, expected one of `join`, `takeover`, `publish`, `play`",
+            "2: app.\"a b\".x: unknown field `x`, expected one of `join`, `takeover`, `takeover_silence_ms`, ",
         ),
         ("\n\nlimits = 3", "3: limits: invalid type: integer `3`, expected a section"),
         (
@@ -168,11 +251,18 @@ fn mistakes_are_told_with_line_and_key() {
         ("[limits]\nqueue = 'big'", "2: limits.queue: invalid type: string \"big\", expected a section"),
         ("[server]\nport = 1\nport = 2\n", "3: this is not TOML: duplicate key: \"port\""),
         (
-            "[record]\npattern = '{day}-{sequence}'",
-            "2: record.pattern: knows no placeholders but {app} {stream} {date} {time} {sequence}, is \"{day}-",
+            "[default.record]\npattern = '{day}-{sequence}'",
+            "2: default.record.pattern: knows no placeholders but {app} {stream} {date} {time} {sequence}, is \"{day}-",
         ),
-        ("[record]\n\nformats = []", "3: record.formats: must name one format or more, each once"),
-        ("record.formats = ['avi']", "1: record.formats: unknown variant `avi`, expected one of `flv`, `ts`, `mp4`, "),
+        ("[default.record]\n\nformats = []", "3: default.record.formats: must name one format or more, each once"),
+        (
+            "[app.a.record]\nformats = ['avi']",
+            "2: app.a.record.formats: unknown variant `avi`, expected one of `flv`, ",
+        ),
+        (
+            "[server]\nreconnect_url = 'rtmp://a/live'\n",
+            "2: server.reconnect_url: must be like \"rtmp://HOST:PORT\", without a path, is \"rtmp://a/live\"",
+        ),
         ("port 1935", "1: this is not TOML: "),
         ("\n[server", "2: this is not TOML: "),
         ("server.port = 1 \u{1}", "1: this is not TOML: "),
@@ -199,8 +289,8 @@ fn apps_that_no_client_can_name_are_refused() {
 fn what_is_written_reads_back_the_same() {
     let mut config = Config { bind: "2001:db8::1".parse().unwrap(), port: 1, ..Config::default() };
     assert_eq!(parse(&to_toml(&Config::default()).unwrap()), Ok(Config::default()));
-    config.engine.queue.lag_ms = 333;
-    config.engine.hub.cache.gop_frames = 44;
+    config.engine.queue.linger_ms = 333;
+    config.engine.app.cache.gop_frames = 44;
     let rules = AccessRules {
         deny: vec!["10.0.0.0/8".parse().unwrap()],
         keys: vec![StreamKey::parse("abc").unwrap()],
@@ -265,7 +355,7 @@ fn the_example_file_tells_the_range_of_every_number() {
     }
     for (key, allowed) in ranges::all() {
         let expected = format!("({} to {})", allowed.start(), allowed.end());
-        let comment = told.get(key).map_or("", String::as_str);
+        let comment = told.get(&key).map_or("", String::as_str);
         assert!(comment.contains(&expected), "rtmpd.toml.example says of {key}:\n{comment}\nnot: {expected}");
     }
 }

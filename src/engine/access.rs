@@ -11,8 +11,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use log::warn;
+use log::{info, warn};
 
+use super::apps::Apps;
 use super::connection::Role;
 use super::memory::{NO_PLAYERS_ABOVE, NO_PUBLISHERS_ABOVE, OUT_OF_MEMORY};
 use super::{CloseReason, ConnectionId, Engine, hub_name};
@@ -27,8 +28,8 @@ use crate::rtmp::server::{SessionConfig, code};
 #[derive(Debug)]
 pub(super) struct Usage {
     addresses: AddressLimits,
-    /// Of each message stream that publishes, where there is a limit.
-    bandwidths: HashMap<(ConnectionId, u32), BandwidthLimit>,
+    /// Of each message stream that publishes, where there is a limit: that, and what is counted.
+    bandwidths: HashMap<(ConnectionId, u32), (u64, BandwidthLimit)>,
 }
 
 impl Usage {
@@ -50,20 +51,32 @@ impl Usage {
         self.bandwidths.remove(&(id, message_stream));
     }
 
-    fn set_limits(&mut self, limits: AccessLimits) {
-        self.addresses.set_limits(limits);
-        // Each is made anew with the next frame.
-        self.bandwidths.clear();
+    /// Counts what a message stream publishes. `false`: it is more than `limit` bytes per second.
+    fn add_published(&mut self, now: Instant, publisher: (ConnectionId, u32), limit: u64, bytes: usize) -> bool {
+        let begin = || (limit, BandwidthLimit::new(limit));
+        let counted = self.bandwidths.entry(publisher).or_insert_with(begin);
+        if counted.0 != limit {
+            *counted = begin();
+        }
+        counted.1.add(now, bytes)
     }
 }
 
 impl Engine {
-    /// Whether `id` may play `path`. The log is told why not.
+    /// Whether `id` may play `path`; `is_attempt`: it counts as one. The log is told why not.
     ///
     /// # Errors
-    /// [`CloseReason::Denied`].
-    pub(super) fn may_play(&self, now: Instant, id: ConnectionId, path: &StreamPath) -> Result<(), CloseReason> {
-        let decided = self.decide(now, id, Action::Play, path);
+    /// [`CloseReason::Denied`], or [`CloseReason::OverLimit`].
+    fn may_play(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        path: &StreamPath,
+        is_attempt: bool,
+    ) -> Result<(), CloseReason> {
+        let peer = self.connections.get(id.0).map(|connection| connection.peer.ip()).filter(|_| is_attempt);
+        let counted = peer.map_or(Ok(()), |peer| self.usage.addresses.play(now, peer)).map_err(CloseReason::from);
+        let decided = counted.and_then(|()| self.decide(now, id, Action::Play, path));
         self.tell_refusal(id, Action::Play, path, &decided);
         decided
     }
@@ -79,7 +92,7 @@ impl Engine {
 
     fn decide(&self, now: Instant, id: ConnectionId, action: Action, path: &StreamPath) -> Result<(), CloseReason> {
         let Some(connection) = self.connections.get(id.0) else { return Ok(()) };
-        let app = self.config.app(&path.app);
+        let app = self.apps.of(&path.app);
         let (peer, name) = (connection.peer.ip(), hub_name(path));
         Ok(access::decide(app, action, peer, &name, &path.query, self.unix_s(now))?)
     }
@@ -99,8 +112,8 @@ impl Engine {
     }
 
     /// Nobody may who came before the server was told to end.
-    pub(super) const fn may_begin(&self) -> Result<(), CloseReason> {
-        if self.draining { Err(CloseReason::ShuttingDown) } else { Ok(()) }
+    pub(super) fn may_begin(&self) -> Result<(), CloseReason> {
+        if self.lets_begin() { Ok(()) } else { Err(CloseReason::ShuttingDown) }
     }
 
     /// Whether an RTMP client may publish. One that may not is told so and closed.
@@ -125,7 +138,7 @@ impl Engine {
         path: &StreamPath,
     ) -> bool {
         let may_begin = self.may_begin().and_then(|()| self.has_memory(NO_PLAYERS_ABOVE));
-        let decided = may_begin.and_then(|()| self.may_play(now, id, path));
+        let decided = may_begin.and_then(|()| self.may_play(now, id, path, true));
         self.admits(now, id, message_stream, code::PLAY_FAILED, decided)
     }
 
@@ -144,23 +157,31 @@ impl Engine {
         false
     }
 
-    /// Whether an HTTP client may play. One that may not is answered.
-    pub(super) fn admits_viewer(&mut self, now: Instant, id: ConnectionId, path: &StreamPath) -> bool {
-        let may_play = self.may_play(now, id, path).is_ok();
-        if !may_play {
-            self.respond(now, id, Response::text(403, REFUSAL).with_cors());
-        }
-        may_play
+    /// Whether an HTTP client may play; `is_attempt`: it counts as one. One that may not is answered.
+    pub(super) fn admits_viewer(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        path: &StreamPath,
+        is_attempt: bool,
+    ) -> bool {
+        let refusal = match self.may_play(now, id, path, is_attempt) {
+            Ok(()) => return true,
+            Err(CloseReason::OverLimit(_)) => Response::text(429, "too often").with_header("Retry-After", "1"),
+            Err(_) => Response::text(403, REFUSAL),
+        };
+        self.respond(now, id, refusal.with_cors());
+        false
     }
 
     /// Counts what a publisher sent. `false`: it is more than one may, and it is being closed.
     pub(super) fn counts_frame(&mut self, now: Instant, id: ConnectionId, message_stream: u32, bytes: usize) -> bool {
-        let limit = self.config.access.stream_bytes_per_second;
-        if limit == 0 || self.attachment(id, message_stream).is_none_or(|it| it.role != Role::Publisher) {
+        let Some(attachment) = self.attachment(id, message_stream) else { return true };
+        let limit = self.hub.app(attachment.stream).map_or(0, |app| app.stream_bytes_per_second);
+        if limit == 0 || attachment.role != Role::Publisher {
             return true;
         }
-        let bandwidth = self.usage.bandwidths.entry((id, message_stream));
-        if bandwidth.or_insert_with(|| BandwidthLimit::new(limit)).add(now, bytes) {
+        if self.usage.add_published(now, (id, message_stream), limit, bytes) {
             return true;
         }
         let reason = CloseReason::TooMuchData(limit);
@@ -181,10 +202,14 @@ impl Engine {
         let session_config = SessionConfig { chunk_size: config.chunk_size, limits: config.session.clone() };
         self.session_config = Arc::new(session_config);
         self.http_limits = Arc::new(config.http.clone());
-        self.hub.set_limits(config.hub.clone());
-        if config.access != self.config.access {
-            self.usage.set_limits(config.access);
+        let apps = Apps::new(&config);
+        let later = apps.changed_for_later(&self.apps);
+        if !later.is_empty() {
+            info!("{} hold for streams that begin from now on", later.join(", "));
         }
+        self.apps = apps;
+        self.hub.set_limits(config.streams, |name| Arc::clone(self.apps.of_stream(name)));
+        self.usage.addresses.set_limits(config.access);
         let asks = config.callbacks.on_connect.is_set();
         for (_, connection) in &mut self.connections {
             if let Some(session) = connection.rtmp() {

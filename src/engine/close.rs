@@ -30,6 +30,9 @@ pub enum CloseReason {
     /// The stream that was watched over HTTP ended.
     #[error("the stream ended")]
     StreamEnded,
+    /// One who watched over HLS asks for nothing any more.
+    #[error("asks for nothing any more")]
+    StoppedAsking,
     /// Publishing or playing was refused.
     #[error("refused: {0}")]
     Refused(String),
@@ -40,7 +43,7 @@ pub enum CloseReason {
     #[error("{0}")]
     OverLimit(#[from] OverLimit),
     /// A publisher sent more bytes per second than one may.
-    #[error("sends more than {0} bytes per second (limits.access.stream_bytes_per_second)")]
+    #[error("sends more than {0} bytes per second (stream_bytes_per_second)")]
     TooMuchData(u64),
     /// Another publisher of the same identity took the silent stream over.
     #[error("silent, and replaced by a new publisher")]
@@ -79,6 +82,7 @@ impl CloseReason {
             CloseReason::Http(_) => "http-error",
             CloseReason::Answered => "answered",
             CloseReason::StreamEnded => "stream-ended",
+            CloseReason::StoppedAsking => "stopped-asking",
             CloseReason::Denied(_) => "denied",
             CloseReason::OverLimit(_) => "over-limit",
             CloseReason::TooMuchData(_) => "too-much-data",
@@ -113,9 +117,10 @@ mod tests {
                 CloseReason::OverLimit(OverLimit::Connections),
                 "its address has as many connections as one may (limits.access.connections_per_ip)",
             ),
-            (CloseReason::TooMuchData(9), "sends more than 9 bytes per second (limits.access.stream_bytes_per_second)"),
+            (CloseReason::TooMuchData(9), "sends more than 9 bytes per second (stream_bytes_per_second)"),
             (CloseReason::Answered, "answered"),
             (CloseReason::StreamEnded, "the stream ended"),
+            (CloseReason::StoppedAsking, "asks for nothing any more"),
             (CloseReason::TakenOver, "silent, and replaced by a new publisher"),
             (CloseReason::Stalled(10_000), "took nothing for 10000 ms"),
             (CloseReason::QueueFull(9), "more than 9 bytes wait to be sent"),

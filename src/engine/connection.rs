@@ -84,6 +84,8 @@ pub(super) struct Connection {
     pub(super) held: bool,
     /// The kernel took less than it was given: wait for it to become writable.
     pub(super) blocked: bool,
+    /// How this kind of client joins where nobody says otherwise.
+    pub(super) usual_mode: Option<JoinMode>,
     /// When the queue last moved, or began to fill.
     pub(super) progress_at: Instant,
     pub(super) session: Session,
@@ -112,6 +114,7 @@ impl Connection {
             dirty: false,
             held: false,
             blocked: false,
+            usual_mode: None,
             progress_at: now,
             session,
             attachments: Vec::new(),
@@ -214,7 +217,7 @@ impl Connection {
             (Session::Rtmp(_), true) => config.session.answer_bytes,
             (_, false) => config.queue.hard_bytes,
         };
-        (self.queue.kept_len() > limit).then_some(limit)
+        (self.queue.kept_weight() > limit).then_some(limit)
     }
 
     /// When this connection wants to be woken.

@@ -17,7 +17,7 @@ use super::memory::Memory;
 use super::outputs::{self, Outputs};
 use super::queue::Class;
 use super::{ConnectionId, DirtyList};
-use crate::config::{EngineConfig, QueueLimits};
+use crate::config::{EngineConfig, PlayerQueueLimits};
 use crate::hub::{Delivery, Sink, StreamId, SubscriberId};
 use crate::ledger::Purpose;
 use crate::media::{Frame, FrameKind, FrameRole};
@@ -51,6 +51,8 @@ pub(super) struct FanOut<'a> {
     pub(super) deadlines: &'a mut Deadlines,
     /// The stream whose frame it is.
     pub(super) stream: Option<StreamId>,
+    /// What may wait for one of its players.
+    pub(super) queue: PlayerQueueLimits,
     /// The frame's wire form for the usual message stream.
     pub(super) usual: Option<Bytes>,
     /// What HTTP players are sent.
@@ -64,9 +66,10 @@ pub(super) struct FanOut<'a> {
 }
 
 impl FanOut<'_> {
-    /// What is delivered from now on is a frame of `stream`.
-    pub(super) fn begin_frame(&mut self, stream: StreamId) {
+    /// What is delivered from now on is a frame of `stream`, for whose players `queue` holds.
+    pub(super) fn begin_frame(&mut self, stream: StreamId, queue: PlayerQueueLimits) {
         self.stream = Some(stream);
+        self.queue = queue;
         self.live.begin_frame();
     }
 
@@ -81,8 +84,7 @@ impl FanOut<'_> {
         let class = class_of(frame);
         let len = unit.len();
         if class == Class::Media {
-            let limits = &self.config.queue;
-            let room = make_room(connection, limits, self.now_ms, lane(HTTP_LANE), begins_group, len);
+            let room = make_room(connection, self.queue, self.now_ms, lane(HTTP_LANE), begins_group, len);
             self.dropped += room.dropped;
             if !room.fits {
                 return Delivery::Skipped;
@@ -153,7 +155,7 @@ impl Sink for FanOut<'_> {
         if class == Class::Media {
             let (chunk_stream, _) = ids(frame.kind);
             let len = encoded_len(chunk_size, chunk_stream, wire_timestamp(frame), frame.payload.len());
-            let room = make_room(connection, &self.config.queue, self.now_ms, lane, begins_group, len);
+            let room = make_room(connection, self.queue, self.now_ms, lane, begins_group, len);
             self.dropped += room.dropped;
             if !room.fits {
                 return Delivery::Skipped;
@@ -241,7 +243,7 @@ struct Room {
 /// Keeps a slow player's queue within its limits.
 fn make_room(
     connection: &mut Connection,
-    limits: &QueueLimits,
+    limits: PlayerQueueLimits,
     now_ms: u32,
     lane: u16,
     begins_group: bool,
@@ -252,14 +254,14 @@ fn make_room(
         return Room { fits: true, dropped: 0 };
     }
     let mut dropped = 0;
-    if begins_group && queue.holds(Class::Join, lane) {
+    if begins_group && queue.holds_join(lane) {
         // What waits behind these pictures needs them.
         dropped += queue.drop_waiting(Some(lane)) as u64;
     }
-    let mut fits = queue.len() + len <= limits.bytes && queue.lag_ms(now_ms) <= limits.lag_ms;
+    let mut fits = queue.weight() + len <= limits.bytes && queue.lag_ms(now_ms) <= limits.lag_ms;
     if !fits {
         dropped += queue.drop_waiting(Some(lane)) as u64;
-        fits = begins_group && queue.len() + len <= limits.bytes;
+        fits = begins_group && queue.weight() + len <= limits.bytes;
         dropped += u64::from(!fits);
     }
     connection.dropped += dropped;

@@ -2,6 +2,7 @@
 //!
 //! Owns: which path means what, and players over HTTP. Does not know how a request is written.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,11 +12,13 @@ use super::api::is_for_operators;
 use super::callbacks::Viewer;
 use super::connection::{Attachment, Role};
 use super::fanout::{HTTP_LANE, hub_id, lane};
+use super::join_mode::join_mode;
 use super::memory::{NO_PLAYERS_ABOVE, OUT_OF_MEMORY, RETRY_AFTER_S};
 use super::outputs::OutputId;
 use super::queue::{Class, SendQueue};
 use super::stats::PlayedAs;
-use super::{CloseReason, ConnectionId, Engine, console, hub_name, join_mode};
+use super::viewers::HlsSeat;
+use super::{CloseReason, ConnectionId, Engine, console, hub_name};
 use crate::config::JoinMode;
 use crate::http::websocket;
 use crate::http::{Event, HttpSession, Method, Request, Response, ResponseHead};
@@ -36,8 +39,8 @@ pub(super) struct HttpPeer {
     waiting: Option<Box<Waiting>>,
     /// It asked for a part of HLS that is not there yet.
     pub(super) waits_for: Option<OutputId>,
-    /// The stream of which it asked for HLS last.
-    pub(super) hls: Option<Box<str>>,
+    /// What it has to do with HLS, where it asked for some.
+    pub(super) hls: Option<Box<HlsSeat>>,
 }
 
 /// How a player over HTTP watches.
@@ -63,13 +66,6 @@ struct Waiting {
 impl HttpPeer {
     pub(super) fn new(session: HttpSession) -> Self {
         HttpPeer { session, viewing: None, is_over: false, waiting: None, waits_for: None, hls: None }
-    }
-
-    /// It asks for HLS of the stream with this name.
-    pub(super) fn note_hls(&mut self, name: &str) {
-        if self.hls.as_deref() != Some(name) {
-            self.hls = Some(name.into());
-        }
     }
 
     /// What it plays, in one word.
@@ -174,14 +170,16 @@ const LONGEST_WAIT_S: u64 = 60;
 impl Engine {
     pub(super) fn handle_http_event(&mut self, now: Instant, id: ConnectionId, event: Event) {
         match event {
-            Event::Request(request) => self.handle_request(now, id, request),
+            Event::Request(request) => self.handle_request(now, id, request, true),
             // Players have nothing to say.
             Event::WebSocketText(_) | Event::WebSocketBinary(_) => {}
             Event::WebSocketClosed { .. } => self.close(now, id, CloseReason::PeerClosed),
         }
     }
 
-    fn handle_request(&mut self, now: Instant, id: ConnectionId, request: Box<Request>) {
+    /// Answers a request, or has it wait; then it comes once more, and is not new.
+    fn handle_request(&mut self, now: Instant, id: ConnectionId, request: Box<Request>, is_new: bool) {
+        self.leave_seat(id);
         if self.config.api.enabled && is_for_operators(&request) {
             return self.serve_api(now, id, &request);
         }
@@ -204,7 +202,8 @@ impl Engine {
         if let Some(Target::Hls { path, below }) = Target::hls_file(&request)
             && self.has_hls(&hub_name(&path))
         {
-            if self.admits_viewer(now, id, &path) {
+            let is_attempt = is_new && self.begins_hls(id, &hub_name(&path), &below, &request);
+            if self.admits_viewer(now, id, &path, is_attempt) {
                 self.ask_viewer(now, id, request, Target::Hls { path, below });
             }
             return;
@@ -213,7 +212,11 @@ impl Engine {
             Target::Health => self.respond(now, id, Response::new(200, TEXT, "ok\n")),
             Target::Nothing => self.respond(now, id, Response::text(404, "there is nothing here").with_cors()),
             Target::Live { ref path, .. } | Target::Hls { ref path, .. } => {
-                if self.admits_viewer(now, id, path) {
+                let is_attempt = match &target {
+                    Target::Hls { below, .. } => is_new && self.begins_hls(id, &hub_name(path), below, &request),
+                    _ => is_new,
+                };
+                if self.admits_viewer(now, id, path, is_attempt) {
                     self.ask_viewer(now, id, request, target);
                 }
             }
@@ -236,7 +239,7 @@ impl Engine {
                 return self.watch(now, id, &request, path, *form);
             }
             Target::Hls { below, .. } if self.has_hls(&name) => {
-                self.note_viewer(now, id, path, viewer);
+                self.note_watching(now, id, path, viewer);
                 let session = viewer.and_then(|viewer| viewer.session);
                 return self.serve_hls(now, id, &request, path, below, session);
             }
@@ -272,7 +275,8 @@ impl Engine {
     }
 
     /// Answers with a body that others share, and that is counted where it was made.
-    pub(super) fn respond_shared(&mut self, now: Instant, id: ConnectionId, response: Response) {
+    pub(super) fn respond_shared(&mut self, now: Instant, id: ConnectionId, mut response: Response) {
+        response.head.close |= self.sends_on(id);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         let Some(peer) = connection.http() else { return };
         let result = peer.session.respond(now, response);
@@ -304,7 +308,7 @@ impl Engine {
                 if is_asked {
                     self.serve_viewer(now, id, request, target, viewer);
                 } else {
-                    self.handle_request(now, id, request);
+                    self.handle_request(now, id, request, false);
                 }
                 self.schedule(id);
             }
@@ -342,7 +346,7 @@ impl Engine {
     /// Begins the endless answer to a player.
     fn watch(&mut self, now: Instant, id: ConnectionId, request: &Request, path: &StreamPath, form: Form) {
         let name = hub_name(path);
-        if self.draining {
+        if !self.lets_begin() {
             return self.respond(now, id, Response::text(503, "the server is about to end").with_cors());
         }
         if form == Form::Ts && request.is_websocket {
@@ -354,10 +358,14 @@ impl Engine {
             return self.respond_short_of_memory(now, id);
         }
         let subscriber = SubscriberId(hub_id(id, HTTP_LANE));
-        let Some(stream) = self.hub.subscribe(&name, subscriber) else {
+        let app = Arc::clone(self.apps.of(&path.app));
+        if let Err(reason) = self.room_for_player(&name, &app) {
+            return self.respond(now, id, Response::text(503, &reason).with_cors());
+        }
+        let Some(stream) = self.hub.subscribe(&name, subscriber, &app) else {
             return self.respond(now, id, Response::text(503, "too many streams").with_cors());
         };
-        let mode = join_mode(path, self.config.app(&path.app).join);
+        let mode = join_mode(path, app.join, None);
         let viewing = Viewing { form, is_websocket: request.is_websocket, init: 0 };
         let attachment = Attachment { message_stream: HTTP_LANE, stream, role: Role::Subscriber { mode } };
         if let Some(connection) = self.connections.get(id.0) {
@@ -374,7 +382,7 @@ impl Engine {
         };
         // Where the past would not fit, the player begins with the next key frame.
         let payload_bytes: usize = burst.frames.iter().map(|frame| frame.payload.len()).sum();
-        if payload_bytes > self.config.queue.bytes {
+        if payload_bytes > self.queue_limits(attachment.stream).bytes {
             burst = self.hub.burst(attachment.stream, JoinMode::Key);
         }
         let bytes = self.live.join(attachment.stream, viewing.form, &burst.frames);

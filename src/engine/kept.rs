@@ -2,6 +2,7 @@
 //!
 //! Owns: when an output begins, and answers to HLS requests. Does not know what is in a playlist or a file.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::memory::NO_PLAYERS_ABOVE;
@@ -9,7 +10,8 @@ use super::outputs::{Folder, Kind, OutputId};
 use super::{ConnectionId, Engine, hub_name};
 use crate::config::{HlsConfig, HlsMode, JoinMode};
 use crate::http::{Cache, Request, Response};
-use crate::output::hls::{Answer, Hls};
+use crate::hub::{Burst, Hub, StreamId};
+use crate::output::hls::{Answer, Hls, begins};
 use crate::output::record::{Recorder, Recording};
 use crate::rtmp::path::StreamPath;
 
@@ -17,11 +19,12 @@ impl Engine {
     /// A publisher of `path` began: so do the outputs that every stream has, and those that are there go on.
     pub(super) fn begin_outputs(&mut self, now: Instant, path: &StreamPath) {
         let name = hub_name(path);
+        let app = Arc::clone(self.apps.of(&path.app));
         self.outputs.publisher_began(now, &name);
-        if self.config.record.auto {
+        if app.record.auto {
             self.start_recording(now, path);
         }
-        if self.config.hls.mode == HlsMode::Always && self.outputs.hls_of(&name).is_none() {
+        if app.hls.mode == HlsMode::Always && self.outputs.hls_of(&name).is_none() {
             self.start_hls(now, path);
         }
         self.note_recording(path);
@@ -41,46 +44,58 @@ impl Engine {
             now,
             unix_ms: self.unix_ms(now),
         };
-        let recorder = Recorder::new(&self.config.record, recording);
+        let recorder = Recorder::new(&self.apps.of(&path.app).record, recording);
         let id = self.outputs.add(&name, false, None, Kind::Record(Box::new(recorder)));
-        self.subscribe_output(now, id, &name)
+        self.subscribe_output(now, id, path, |hub, stream| hub.burst(stream, JoinMode::Gop))
     }
 
     fn start_hls(&mut self, now: Instant, path: &StreamPath) -> Option<OutputId> {
         let name = hub_name(path);
-        let config = HlsConfig { window_bytes: self.hls_window_bytes(), ..self.config.hls.clone() };
+        let config = self.apps.of(&path.app).hls.clone();
+        let config = HlsConfig { window_bytes: self.hls_window_bytes(config.window_bytes), ..config };
         let is_on_demand = config.mode == HlsMode::OnDemand;
         let folder = (!config.directory.is_empty()).then(|| Folder::new(&config.directory));
         let hls = Hls::new(config, &path.stream, now, self.unix_ms(now));
         let hls = hls.counted_in(self.memory.ledger.clone());
         let id = self.outputs.add(&name, is_on_demand, folder, Kind::Hls(Box::new(hls)));
-        self.subscribe_output(now, id, &name).then_some(id)
+        self.subscribe_output(now, id, path, Hub::history).then_some(id)
     }
 
-    /// Has an output get the frames of its stream, beginning with the present group of pictures.
-    fn subscribe_output(&mut self, now: Instant, id: OutputId, name: &str) -> bool {
-        let Some(stream) = self.hub.subscribe(name, id.subscriber()) else {
+    /// Has an output get the frames of its stream, beginning with what the hub gives of the past.
+    fn subscribe_output(
+        &mut self,
+        now: Instant,
+        id: OutputId,
+        path: &StreamPath,
+        past: impl Fn(&Hub, StreamId) -> Burst,
+    ) -> bool {
+        let app = self.apps.of(&path.app);
+        let Some(stream) = self.hub.subscribe(&hub_name(path), id.subscriber(), app) else {
             self.outputs.ended(now, id);
             return false;
         };
         self.outputs.subscribed(id, stream);
-        let burst = self.hub.burst(stream, JoinMode::Gop);
-        for frame in &burst.frames {
-            self.outputs.frame(now, id, frame);
-        }
+        let burst = past(&self.hub, stream);
+        self.outputs.begin_with(now, id, &burst.frames);
         if burst.has_picture {
             self.hub.open(stream, id.subscriber());
         }
         true
     }
 
-    /// Whether there is HLS of `name`, or could be.
-    pub(super) fn has_hls(&self, name: &str) -> bool {
-        self.outputs.hls_of(name).is_some() || (self.config.hls.mode != HlsMode::Off && self.hub.is_published(name))
+    /// Whether nothing more will come in HLS of `name`.
+    pub(super) fn is_hls_over(&self, name: &str) -> bool {
+        self.outputs.is_hls_over(name) && !self.hub.is_published(name)
     }
 
-    /// Answers a request for what stands `below` the stream in its URL, at once or later. `session` is given to a player
-    /// that has none, any where it is `None`.
+    /// Whether there is HLS of `name`, or could be.
+    pub(super) fn has_hls(&self, name: &str) -> bool {
+        let may_be = self.apps.of_stream(name).hls.mode != HlsMode::Off;
+        self.outputs.hls_of(name).is_some() || (may_be && self.hub.is_published(name))
+    }
+
+    /// Answers a request for what stands `below` the stream in its URL, at once or later. `session` is given to a
+    /// player that has none, any where it is `None`.
     pub(super) fn serve_hls(
         &mut self,
         now: Instant,
@@ -90,7 +105,16 @@ impl Engine {
         below: &str,
         session: Option<u64>,
     ) {
-        let known = self.outputs.hls_of(&hub_name(path));
+        let name = hub_name(path);
+        if begins(below, &request.query)
+            && let Err(reason) = self.room_for_player(&name, self.apps.of(&path.app))
+        {
+            return self.respond(now, id, Response::text(503, &reason).with_cors());
+        }
+        if !self.seat_viewer(now, id, &name, request) {
+            return;
+        }
+        let known = self.outputs.hls_of(&name);
         if known.is_none() && self.is_memory_above(NO_PLAYERS_ABOVE, 0) {
             return self.respond_short_of_memory(now, id);
         }
@@ -100,10 +124,13 @@ impl Engine {
         let session = session.unwrap_or_else(|| self.next_random());
         let Some(hls) = self.outputs.hls(output) else { return };
         let ticket = id.0 as u64;
-        if let Some(peer) = self.connections.get_mut(id.0).and_then(|connection| connection.http()) {
-            peer.note_hls(&hub_name(path));
+        let answer = hls.request(now, below, &request.query, ticket, session);
+        let window = hls.viewing_window();
+        if !matches!(answer, Answer::NotFound | Answer::BadRequest(_)) {
+            let given = begins(below, &request.query).then_some(session);
+            self.note_viewer(now, id, request, given, window);
         }
-        match hls.request(now, below, &request.query, ticket, session) {
+        match answer {
             Answer::Wait => {
                 if let Some(peer) = self.connections.get_mut(id.0).and_then(|connection| connection.http()) {
                     peer.waits_for = Some(output);

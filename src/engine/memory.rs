@@ -41,8 +41,13 @@ const CLOSE_UNTIL: usize = 95;
 
 /// Who waits for less than this is not slow: a turn of the loop, a moment without the processor.
 const SLOW_MS: u32 = 250;
+/// Above this there is no time to wait for who is slow: everybody skips whose socket takes no more, those with most
+/// waiting first, until [`SKIP_UNTIL`].
+const SKIP_AT_ONCE_ABOVE: usize = 95;
 /// After a look the next one comes once a hundredth of the limit more is used, or after this.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// A flood that comes and goes does not fill the log as well.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
 /// A recording with less than this waiting would free nothing by its end.
 const LEAST_RECORDING_BYTES: u64 = 64 * 1024;
 /// Connections with less than this of their own, which publish nothing, are not worth closing.
@@ -50,7 +55,9 @@ const LEAST_CLOSED_BYTES: usize = 4 * 1024;
 /// What a connection costs beside its own size: the heads of its allocations, its socket, its deadline.
 const CONNECTION_BYTES: usize = 256;
 /// More than this share of the limit that the allocator keeps is worth the time to give it back.
-const KEPT_SHARE: u64 = 8;
+const KEPT_SHARE: u64 = 16;
+/// Above this the program's own size is worth a look now and then.
+const SHORT_ABOVE: usize = 70;
 /// What a stream costs beside its cache.
 const STREAM_BYTES: usize = 3 * 1024;
 /// HLS of one stream may take this share of the limit: nobody else needs to notice one that is too much.
@@ -70,6 +77,7 @@ pub(super) struct Memory {
     looks_at: Option<Instant>,
     /// The log was told that memory is short.
     is_told: bool,
+    told_at: Option<Instant>,
 }
 
 /// What a connection was counted with, in bytes.
@@ -138,9 +146,9 @@ impl Connection {
         self.attachments.iter().any(|attachment| attachment.role == Role::Publisher)
     }
 
-    /// Bytes that wait for a peer that is slow.
-    fn waiting_bytes(&self, now_ms: u32) -> usize {
-        if self.queue.lag_ms(now_ms) >= SLOW_MS { self.queue.len() } else { 0 }
+    /// Bytes that wait for a peer that is slow: the oldest for so long.
+    fn waiting_bytes(&self, now_ms: u32, slow_ms: u32) -> usize {
+        if self.queue.lag_ms(now_ms) >= slow_ms { self.queue.len() } else { 0 }
     }
 }
 
@@ -153,6 +161,11 @@ impl Engine {
     /// The program takes so many bytes before anybody comes. They count toward `memory_limit`.
     pub fn set_program_bytes(&mut self, bytes: u64) {
         self.memory.program = usize::try_from(bytes).unwrap_or(usize::MAX / 2);
+    }
+
+    /// Whether the limit is so near that the program's own size matters.
+    pub fn is_memory_short(&self) -> bool {
+        self.is_memory_above(SHORT_ABOVE, 0)
     }
 
     /// Whether a program that takes `program_bytes` is above the limit for what the allocator keeps and nobody uses.
@@ -192,9 +205,8 @@ impl Engine {
         if is_there { Ok(()) } else { Err(CloseReason::OutOfMemory(self.config.memory_limit)) }
     }
 
-    /// Bytes that the segments of one stream may have.
-    pub(super) fn hls_window_bytes(&self) -> usize {
-        let window_bytes = self.config.hls.window_bytes;
+    /// Bytes that the segments of one stream may have, where its application allows `window_bytes`.
+    pub(super) fn hls_window_bytes(&self, window_bytes: usize) -> usize {
         match self.config.memory_limit {
             0 => window_bytes,
             limit => window_bytes.min((limit / HLS_SHARE).max(LEAST_HLS_BYTES)),
@@ -222,11 +234,16 @@ impl Engine {
     }
 
     fn relieve_memory(&mut self, now: Instant) {
-        if !std::mem::replace(&mut self.memory.is_told, true) {
+        let is_news = self.memory.told_at.is_none_or(|at| now.saturating_duration_since(at) >= TELL_AGAIN);
+        if is_news && !std::mem::replace(&mut self.memory.is_told, true) {
+            self.memory.told_at = Some(now);
             let (used, limit) = (self.memory_used(), self.config.memory_limit);
             warn!("memory: {used} of {limit} bytes are used (limits.memory_limit): the slowest players skip");
         }
-        self.skip_slowest(now);
+        self.skip_slowest(now, SLOW_MS);
+        if self.is_memory_above(SKIP_AT_ONCE_ABOVE, 0) {
+            self.skip_slowest(now, 0);
+        }
         if self.is_memory_above(SHORTEN_ABOVE, 0) {
             self.shorten_hls(now);
             self.forget_pictures();
@@ -240,11 +257,12 @@ impl Engine {
         }
     }
 
-    /// The slowest players skip to the next key frame, those with most waiting first.
-    fn skip_slowest(&mut self, now: Instant) {
+    /// The slowest players skip to the next key frame, those with most waiting first. Only those whose socket takes no
+    /// more, and to which something has waited for so long.
+    fn skip_slowest(&mut self, now: Instant, slow_ms: u32) {
         let now_ms = self.now_ms(now);
         let slow = self.connections.iter().filter(|(_, connection)| connection.blocked);
-        let waiting = slow.map(|(key, connection)| (connection.waiting_bytes(now_ms), ConnectionId(key)));
+        let waiting = slow.map(|(key, connection)| (connection.waiting_bytes(now_ms, slow_ms), ConnectionId(key)));
         let mut waiting: Vec<(usize, ConnectionId)> = waiting.filter(|(bytes, _)| *bytes > 0).collect();
         waiting.sort_unstable_by_key(|(bytes, _)| Reverse(*bytes));
         let mut skipped: HashMap<StreamId, HashSet<SubscriberId>> = HashMap::new();
@@ -333,7 +351,7 @@ impl Engine {
             .map(|(key, connection)| {
                 let published = connection.attachments.iter().filter(|attachment| attachment.role == Role::Publisher);
                 let cached: usize = published.map(|attachment| self.hub.stream_bytes(attachment.stream)).sum();
-                let bytes = connection.counted.total() + connection.waiting_bytes(now_ms) + cached;
+                let bytes = connection.counted.total() + connection.waiting_bytes(now_ms, SLOW_MS) + cached;
                 (connection.is_publisher(), Reverse(bytes), ConnectionId(key))
             })
             .filter(|(is_publisher, Reverse(bytes), _)| *is_publisher || *bytes >= LEAST_CLOSED_BYTES)

@@ -41,13 +41,20 @@ impl Page {
 
     fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
         self.begin(name, "histogram", help);
+        self.histogram_samples(name, None, histogram, 1);
+    }
+
+    /// The samples of one histogram, with each `step`th power of two as a limit.
+    fn histogram_samples(&mut self, name: &str, label: Option<(&str, &str)>, histogram: &Histogram, step: usize) {
+        let labels: Vec<_> = label.into_iter().collect();
         let bucket = format!("{name}_bucket");
-        for (limit_us, count) in histogram.powers() {
-            self.sample(&bucket, &[("le", &seconds(limit_us).to_string())], count);
+        for (limit_us, count) in histogram.powers().step_by(step) {
+            let limit = seconds(limit_us).to_string();
+            self.sample(&bucket, &[labels.as_slice(), &[("le", &limit)]].concat(), count);
         }
-        self.sample(&bucket, &[("le", "+Inf")], histogram.total());
-        self.sample(&format!("{name}_sum"), &[], seconds(histogram.sum_us()));
-        self.sample(&format!("{name}_count"), &[], histogram.total());
+        self.sample(&bucket, &[labels.as_slice(), &[("le", "+Inf")]].concat(), histogram.total());
+        self.sample(&format!("{name}_sum"), &labels, seconds(histogram.sum_us()));
+        self.sample(&format!("{name}_count"), &labels, histogram.total());
     }
 }
 
@@ -60,6 +67,9 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
+/// Histograms of single streams have every second limit: there may be many of them.
+const STREAM_STEP: usize = 2;
+
 /// One stream, as far as it has metrics.
 struct StreamRow {
     name: String,
@@ -70,7 +80,7 @@ struct StreamRow {
 type StreamSample = (usize, Option<(&'static str, &'static str)>, f64);
 
 /// Metrics of single streams: name, type, help.
-const OF_STREAMS: [(&str, &str, &str); 10] = [
+const OF_STREAMS: [(&str, &str, &str); 11] = [
     ("rtmpd_stream_bytes_total", "counter", "Bytes of a stream."),
     ("rtmpd_stream_messages_total", "counter", "Messages that a stream's publishers sent."),
     ("rtmpd_stream_dropped_messages_total", "counter", "Messages of a stream that were dropped for slow players."),
@@ -81,6 +91,7 @@ const OF_STREAMS: [(&str, &str, &str); 10] = [
     ("rtmpd_stream_gop_seconds", "gauge", "From one key frame of a stream to the next."),
     ("rtmpd_stream_delay_seconds", "gauge", "How long the server held messages of a stream back lately, at most."),
     ("rtmpd_stream_warnings", "gauge", "Warnings about what a stream's publisher sends."),
+    ("rtmpd_stream_lag_seconds", "gauge", "How long the oldest waiting byte of a stream's slowest player has waited."),
 ];
 
 impl Engine {
@@ -129,7 +140,7 @@ impl Engine {
         if let Some(bytes) = stats.memory_bytes {
             page.single("process_resident_memory_bytes", "gauge", "Memory of the program.", bytes);
         }
-        page.single("rtmpd_draining", "gauge", "1 where the server is about to end.", u8::from(self.draining));
+        page.single("rtmpd_draining", "gauge", "1 where the server is about to end.", u8::from(self.is_draining()));
     }
 
     fn put_connections(&self, page: &mut Page) {
@@ -168,7 +179,7 @@ impl Engine {
         streams.sort_unstable();
         let mut players = [("rtmp", 0), ("flv", 0), ("ts", 0), ("mp4", 0), ("hls", 0)];
         for (_, name, id) in &streams {
-            let hls = self.outputs.hls_viewers(now, name) as u64;
+            let hls = self.viewers.count(name) as u64;
             for ((_, sum), count) in players.iter_mut().zip(self.stats.players(*id).all(hls)) {
                 *sum += count;
             }
@@ -178,7 +189,20 @@ impl Engine {
             page.sample("rtmpd_players", &[("protocol", protocol)], count);
         }
         streams.truncate(self.config.api.metrics_streams);
-        let rows: Vec<StreamRow> = streams.into_iter().map(|(_, name, id)| self.stream_row(now, id, name)).collect();
+        let name = "rtmpd_stream_added_delay_seconds";
+        page.begin(name, "histogram", "Time from a message's arrival to its being written to a player of this stream.");
+        for (_, stream, id) in &streams {
+            if let Some(delay) = self.stats.delay_ever(*id) {
+                page.histogram_samples(name, Some(("stream", stream)), delay, STREAM_STEP);
+            }
+        }
+        let lags = self.lags_ms(now);
+        let rows = streams.into_iter().map(|(_, name, id)| {
+            let mut row = self.stream_row(now, id, name);
+            row.values.push((10, None, f64::from(lags.get(&id).copied().unwrap_or_default()) / 1000.0));
+            row
+        });
+        let rows: Vec<StreamRow> = rows.collect();
         for (index, (metric, kind, help)) in OF_STREAMS.iter().enumerate() {
             page.begin(metric, kind, help);
             for StreamRow { name, values } in &rows {
@@ -192,7 +216,7 @@ impl Engine {
 
     fn stream_row(&mut self, now: Instant, id: StreamId, name: String) -> StreamRow {
         let mut values = Vec::new();
-        let hls = self.outputs.hls_viewers(now, &name) as u64;
+        let hls = self.viewers.count(&name) as u64;
         let delay = self.stats.delay_us(now, id);
         let is_published = self.hub.publisher(id).is_some();
         values.push((3, None, self.hub.anomalies(id) as f64));

@@ -19,6 +19,7 @@
 
 mod access;
 mod api;
+mod apps;
 mod burst;
 mod callbacks;
 mod close;
@@ -26,9 +27,11 @@ mod connection;
 mod console;
 mod deadlines;
 mod dirty;
+mod drain;
 mod fanout;
 mod histogram;
 mod http;
+mod join_mode;
 mod kept;
 mod memory;
 mod metrics;
@@ -36,6 +39,7 @@ mod outputs;
 mod queue;
 mod stats;
 mod test_stream;
+mod viewers;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -49,6 +53,7 @@ use log::{debug, info, warn};
 use slab::Slab;
 
 use self::access::Usage;
+use self::apps::Apps;
 use self::burst::{LatestBurst, WireBurst};
 use self::callbacks::Callbacks;
 pub use self::callbacks::{PostId, PostRequest};
@@ -56,14 +61,17 @@ pub use self::close::CloseReason;
 use self::connection::{Attachment, Closing, Connection, Role, Session};
 use self::deadlines::Deadlines;
 use self::dirty::DirtyList;
+use self::drain::Draining;
 use self::fanout::{FanOut, from_hub_id, hub_id, lane};
 use self::http::HttpPeer;
+use self::join_mode::{join_mode, usual_mode};
 use self::memory::{Memory, NO_PUBLISHERS_ABOVE};
 use self::outputs::Outputs;
 use self::stats::{Past, PlayedAs, Stats};
 use self::test_stream::TestStream;
+use self::viewers::Viewers;
 use crate::access as access_room;
-use crate::config::{EngineConfig, HttpLimits, JoinMode};
+use crate::config::{EngineConfig, HttpLimits, JoinMode, PlayerQueueLimits};
 use crate::container::flv::tag;
 use crate::http::{self as http_room, HttpSession};
 use crate::hub::{Departure, Hub, IncomingFrame, PublishError, PublisherId, StreamId, SubscriberId};
@@ -140,6 +148,7 @@ enum SessionEvent {
 #[derive(Debug)]
 pub struct Engine {
     config: Arc<EngineConfig>,
+    apps: Apps,
     session_config: Arc<SessionConfig>,
     http_limits: Arc<HttpLimits>,
     epoch: Instant,
@@ -151,6 +160,7 @@ pub struct Engine {
     /// What players over HTTP are sent.
     live: LiveForms,
     outputs: Outputs,
+    viewers: Viewers,
     /// What addresses and publishers use.
     usage: Usage,
     test_stream: Option<TestStream>,
@@ -165,7 +175,7 @@ pub struct Engine {
     /// Programs that are asked and told.
     callbacks: Callbacks,
     shutting_down: bool,
-    draining: bool,
+    draining: Option<Draining>,
     stats: Stats,
 }
 
@@ -180,9 +190,10 @@ impl Engine {
             epoch: now,
             wall_clock: (now, 0),
             random: random_seed,
-            hub: Hub::new(config.hub.clone()),
+            hub: Hub::new(config.streams),
             live: LiveForms::new(memory.ledger.clone()),
             outputs: Outputs::new(memory.ledger.clone()),
+            viewers: Viewers::default(),
             usage: Usage::new(config.access),
             test_stream: config.test_stream.then(|| TestStream::new(now)).flatten(),
             waiting_for: HashMap::new(),
@@ -194,8 +205,9 @@ impl Engine {
             effects: VecDeque::new(),
             callbacks: Callbacks::default(),
             shutting_down: false,
-            draining: false,
+            draining: None,
             stats: Stats::new(now),
+            apps: Apps::new(&config),
             config: Arc::new(config),
         }
     }
@@ -236,7 +248,7 @@ impl Engine {
 
     fn make_place(&mut self, now: Instant, protocol: Protocol, peer: SocketAddr) -> Result<(), CloseReason> {
         // Operators may still ask how far it is.
-        if self.shutting_down || (self.draining && protocol == Protocol::Rtmp) {
+        if self.shutting_down || (!self.lets_begin() && protocol == Protocol::Rtmp) {
             return Err(CloseReason::ShuttingDown);
         }
         if self.connections.len() >= self.config.connections {
@@ -301,7 +313,9 @@ impl Engine {
         }
         self.outputs.handle_timeout(now);
         self.drain_outputs(now);
+        self.end_viewers(now);
         self.play_test_stream(now);
+        self.look_at_drain(now);
         self.do_callbacks(now);
         while let Some((at, id)) = self.deadlines.pop_due(now) {
             let Some(connection) = self.connections.get_mut(id.0) else { continue };
@@ -317,12 +331,11 @@ impl Engine {
 
     /// When [`Engine::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let outputs = self.outputs.poll_timeout();
+        let outputs = [self.outputs.poll_timeout(), self.viewers.poll_timeout()].into_iter().flatten().min();
         let test = self.test_stream.as_ref().and_then(TestStream::poll_timeout);
-        let callbacks = self.callbacks.poll_timeout();
-        let deadlines =
-            [self.hub.poll_timeout(), self.deadlines.next(), self.dirty.held_until(), outputs, test, callbacks];
-        deadlines.into_iter().flatten().min()
+        let own = [self.deadlines.next(), self.dirty.held_until(), self.drain_deadline()];
+        let others = [self.hub.poll_timeout(), outputs, test, self.callbacks.poll_timeout()];
+        own.into_iter().chain(others).flatten().min()
     }
 
     /// Next connection with something to send.
@@ -361,7 +374,10 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(id.0) else { return false };
         let sent = connection.queue.advance(now_ms, count);
         connection.count_queue(&mut self.memory);
-        let stream = connection.attachments.first().map(|attachment| attachment.stream);
+        let stream = match connection.attachments.first() {
+            Some(attachment) => Some(attachment.stream),
+            None => self.viewers.sent(&self.hub, connection, count),
+        };
         self.stats.written(now, stream, count, sent);
         connection.bytes_out += count as u64;
         connection.progress_at = now;
@@ -429,33 +445,18 @@ impl Engine {
         self.stats.rtmp_port = Some(port);
     }
 
-    /// Nobody new may publish or play over RTMP or watch a stream without end; those who do go on.
-    pub fn drain(&mut self) {
-        self.draining = true;
-    }
-
-    /// Whether the server was told to drain, and nobody publishes or plays any more.
-    pub fn is_drained(&self) -> bool {
-        self.draining && self.connections.iter().all(|(_, connection)| connection.attachments.is_empty())
-    }
-
     /// Ends every session in its proper way. New connections are refused from now on.
     pub fn shut_down(&mut self, now: Instant) {
         self.shutting_down = true;
         let ids: Vec<ConnectionId> = self.connections.iter().map(|(key, _)| ConnectionId(key)).collect();
         for id in ids {
-            if let Some(connection) = self.connections.get_mut(id.0)
-                && connection.closing.is_none()
-                && let Some(session) = connection.rtmp()
-            {
-                session.shut_down("server shuts down");
-            }
-            self.close(now, id, CloseReason::ShuttingDown);
+            self.end_session(now, id, "server shuts down");
         }
         self.shut_down_test_stream(now);
+        self.shut_down_viewers(now);
         self.outputs.stop_all_recordings(now);
         self.drain_outputs(now);
-        self.end_viewers(now);
+        self.end_watchings(now);
     }
 
     /// Whether nobody is connected, no recording is being finished, and nothing is to be posted.
@@ -466,6 +467,20 @@ impl Engine {
     /// Whether `id` publishes or plays: the exchange of commands, where each waits for the last, is over.
     pub fn is_settled(&self, id: ConnectionId) -> bool {
         self.connections.get(id.0).is_none_or(|connection| !connection.attachments.is_empty())
+    }
+
+    /// How long the oldest waiting byte of each stream's slowest player has waited, in milliseconds; 0 is left out.
+    fn lags_ms(&self, now: Instant) -> HashMap<StreamId, u32> {
+        let now_ms = self.now_ms(now);
+        let mut lags = HashMap::new();
+        for (_, connection) in &self.connections {
+            let lag_ms = connection.queue.lag_ms(now_ms);
+            if let (1.., Some(attachment)) = (lag_ms, connection.attachments.first()) {
+                let lag = lags.entry(attachment.stream).or_default();
+                *lag = lag_ms.max(*lag);
+            }
+        }
+        lags
     }
 
     /// Number of streams that somebody publishes.
@@ -516,6 +531,7 @@ impl Engine {
             dirty: &mut self.dirty,
             deadlines: &mut self.deadlines,
             stream: None,
+            queue: PlayerQueueLimits::default(),
             usual: None,
             live: &mut self.live,
             outputs: &mut self.outputs,
@@ -602,7 +618,8 @@ impl Engine {
     fn handle_event(&mut self, now: Instant, id: ConnectionId, event: Event) {
         match event {
             Event::Connected(info) => {
-                if let Some(connection) = self.connections.get(id.0) {
+                if let Some(connection) = self.connections.get_mut(id.0) {
+                    connection.usual_mode = usual_mode(info.flash_ver.as_deref());
                     let flash_ver = info.flash_ver.as_deref().unwrap_or("unnamed client");
                     // Behind the ? there may be a key.
                     let app = info.app.split('?').next().unwrap_or_default();
@@ -610,6 +627,7 @@ impl Engine {
                     debug!("{}: {flash_ver:?} wants {app:?}", connection.peer);
                 }
                 self.ask_connect(now, id, &info);
+                self.ask_to_reconnect(now, id);
             }
             Event::Publish { stream_id, path, .. } => self.publish(now, id, stream_id, &path),
             Event::Play { stream_id, path } => self.play(now, id, stream_id, &path),
@@ -662,8 +680,9 @@ impl Engine {
     fn hand_out(&mut self, now: Instant, stream: StreamId, publisher: PublisherId, frame: IncomingFrame) {
         self.latest_burst.forget(stream);
         let is_due = self.stats.message(now, stream, &frame);
+        let queue = self.queue_limits(stream);
         let (hub, mut sink) = self.hub_and_sink(now);
-        sink.begin_frame(stream);
+        sink.begin_frame(stream, queue);
         hub.frame(now, stream, publisher, frame, &mut sink);
         sink.live.end_frame();
         let dropped = sink.dropped;
@@ -684,14 +703,13 @@ impl Engine {
     }
 
     fn start_publishing(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
-        let config = Arc::clone(&self.config);
-        let app = config.app(&path.app);
-        let identity = access_room::identity(app, &path.query);
+        let app = Arc::clone(self.apps.of(&path.app));
+        let identity = access_room::identity(&app, &path.query);
         let name = hub_name(path);
         let publisher = PublisherId(hub_id(id, message_stream));
         self.test_stream_gives_way(now, &name);
         let (hub, mut sink) = self.hub_and_sink(now);
-        let granted = hub.publish(now, &name, publisher, &identity, app.takeover, &mut sink);
+        let granted = hub.publish(now, &name, publisher, &identity, &app, &mut sink);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         let peer = connection.peer;
         match granted {
@@ -757,17 +775,22 @@ impl Engine {
     }
 
     fn start_playing(&mut self, now: Instant, id: ConnectionId, message_stream: u32, path: &StreamPath) {
-        let mode = join_mode(path, self.config.app(&path.app).join);
+        let app = Arc::clone(self.apps.of(&path.app));
+        let usual = self.connections.get(id.0).and_then(|connection| connection.usual_mode);
+        let mode = join_mode(path, app.join, usual);
         let name = hub_name(path);
         let subscriber = SubscriberId(hub_id(id, message_stream));
-        let subscribed = self.hub.subscribe(&name, subscriber);
+        let subscribed = self
+            .room_for_player(&name, &app)
+            .and_then(|()| self.hub.subscribe(&name, subscriber, &app).ok_or_else(|| "too many streams".to_owned()));
         let Some(connection) = self.connections.get_mut(id.0) else { return };
-        let Some(stream) = subscribed else {
-            let reason = "too many streams";
-            warn!("{}: may not play {name}: {reason}", connection.peer);
-            self.reject(id, message_stream, code::PLAY_FAILED, reason);
-            self.close(now, id, CloseReason::Refused(reason.to_owned()));
-            return;
+        let stream = match subscribed {
+            Ok(stream) => stream,
+            Err(reason) => {
+                warn!("{}: may not play {name}: {reason}", connection.peer);
+                self.reject(id, message_stream, code::PLAY_FAILED, &reason);
+                return self.close(now, id, CloseReason::Refused(reason));
+            }
         };
         let attachment = Attachment { message_stream, stream, role: Role::Subscriber { mode } };
         connection.attach(attachment);
@@ -792,12 +815,13 @@ impl Engine {
 
     fn send_burst(&mut self, now: Instant, id: ConnectionId, attachment: Attachment, burst: &WireBurst) {
         let now_ms = self.now_ms(now);
+        let limits = self.queue_limits(attachment.stream);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         if connection.closing.is_some() {
             return;
         }
         // Where the past would not fit, the player begins with the next key frame: it gets headers only.
-        let fits = connection.queue.len() + burst.bytes <= self.config.queue.bytes;
+        let fits = connection.queue.weight() + burst.bytes <= limits.bytes;
         connection.push_burst(now, now_ms, lane(attachment.message_stream), burst, fits);
         connection.count_queue(&mut self.memory);
         if !connection.queue.is_empty() {
@@ -961,17 +985,6 @@ impl Engine {
 /// `localhost` where players elsewhere say an address.
 fn hub_name(path: &StreamPath) -> String {
     format!("{}/{}", path.app, path.stream)
-}
-
-/// `?join=edge|gop|key`, and `?gop=0` as other servers have it.
-fn join_mode(path: &StreamPath, default: JoinMode) -> JoinMode {
-    if let Some(mode) = path.query_value("join").as_deref().and_then(JoinMode::parse) {
-        return mode;
-    }
-    match path.query_value("gop").as_deref() {
-        Some("0") => JoinMode::Key,
-        _ => default,
-    }
 }
 
 /// What an `onMetaData` says of rates.

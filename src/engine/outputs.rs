@@ -169,11 +169,11 @@ impl Outputs {
         }
     }
 
-    /// Players of a stream over HLS.
-    pub(super) fn hls_viewers(&self, now: Instant, name: &str) -> usize {
+    /// Whether there is no HLS of a stream, or none to come.
+    pub(super) fn is_hls_over(&self, name: &str) -> bool {
         match self.hls_of(name).and_then(|id| self.outputs.get(id.0)).map(|output| &output.kind) {
-            Some(Kind::Hls(hls)) => hls.viewers(now),
-            _ => 0,
+            Some(Kind::Hls(hls)) => hls.is_over(),
+            _ => true,
         }
     }
 
@@ -240,6 +240,14 @@ impl Outputs {
             Kind::Record(recorder) => recorder.frame(now, frame),
         }
         self.touched.push(id);
+    }
+
+    /// What an output begins with, which is the past already.
+    pub(super) fn begin_with(&mut self, now: Instant, id: OutputId, past: &[Frame]) {
+        match self.hls(id) {
+            Some(hls) => hls.history(now, past),
+            None => past.iter().for_each(|frame| self.frame(now, id, frame)),
+        }
     }
 
     /// The stream ended for good.

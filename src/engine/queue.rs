@@ -52,8 +52,16 @@ pub struct SendQueue {
     bytes: usize,
     /// Bytes of entries that are never dropped.
     kept_bytes: usize,
+    /// Entries that are never dropped.
+    kept: usize,
+    /// Entries of joins.
+    joins: usize,
     urgent: usize,
 }
+
+/// What an entry takes besides its bytes, about: itself, and its share of what its bytes are counted with. A million
+/// messages of some bytes each are not small.
+const ENTRY_BYTES: usize = 96;
 
 /// An empty queue keeps room for so many entries and gives the rest back: one frame a turn is the rule, audio and video
 /// in one turn are not rare.
@@ -93,8 +101,13 @@ impl SendQueue {
                 self.entries.reserve_exact(KEPT_CAPACITY);
             }
             self.bytes += entry.bytes.len();
-            if entry.class == Class::Kept {
-                self.kept_bytes += entry.bytes.len();
+            match entry.class {
+                Class::Kept => {
+                    self.kept_bytes += entry.bytes.len();
+                    self.kept += 1;
+                }
+                Class::Join => self.joins += 1,
+                Class::Media => {}
             }
             self.entries.push_back(entry);
         }
@@ -105,19 +118,24 @@ impl SendQueue {
         self.bytes
     }
 
-    /// Bytes that are never dropped and not sent yet, as whole entries.
-    pub fn kept_len(&self) -> usize {
-        self.kept_bytes
+    /// Memory that the queue takes for bytes not sent yet, about: what limits are about.
+    pub fn weight(&self) -> usize {
+        self.bytes + self.entries.len() * ENTRY_BYTES
+    }
+
+    /// The same for what is never dropped, as whole entries.
+    pub fn kept_weight(&self) -> usize {
+        self.kept_bytes + self.kept * ENTRY_BYTES
+    }
+
+    /// Whether a message of a join waits in `lane`. Costs nothing where none waits at all, however much else does.
+    pub fn holds_join(&self, lane: u16) -> bool {
+        self.joins > 0 && self.entries.iter().any(|entry| entry.class == Class::Join && entry.lane == lane)
     }
 
     /// Memory that the entries take, without the bytes that they share with others.
     pub fn entry_bytes(&self) -> usize {
         self.entries.capacity() * size_of::<Entry>()
-    }
-
-    /// Whether a message of this class waits in `lane`.
-    pub fn holds(&self, class: Class, lane: u16) -> bool {
-        self.entries.iter().any(|entry| entry.class == class && entry.lane == lane)
     }
 
     /// Whether all was sent.
@@ -174,8 +192,13 @@ impl SendQueue {
                 }
             }
             self.sent -= entry.bytes.len();
-            if entry.class == Class::Kept {
-                self.kept_bytes -= entry.bytes.len();
+            match entry.class {
+                Class::Kept => {
+                    self.kept_bytes -= entry.bytes.len();
+                    self.kept -= 1;
+                }
+                Class::Join => self.joins -= 1,
+                Class::Media => {}
             }
             self.entries.pop_front();
         }
@@ -187,12 +210,17 @@ impl SendQueue {
 
     /// Drops every message but the kept ones that was not begun to be sent; of one lane, or of all. Says how many.
     pub fn drop_waiting(&mut self, lane: Option<u16>) -> usize {
+        self.urgent = 0;
+        if self.kept == self.entries.len() {
+            return 0;
+        }
         let droppable = |entry: &Entry| entry.class != Class::Kept && lane.is_none_or(|lane| entry.lane == lane);
         // The message in front has begun once a byte of it is out, or once its first entry is.
         let mut begun = self.sent > 0 || self.entries.front().is_some_and(|entry| !entry.begins);
         let mut first = true;
         let mut dropped = 0;
         let mut dropped_bytes = 0;
+        let mut dropped_joins = 0;
         self.entries.retain(|entry| {
             if entry.begins && !first {
                 begun = false;
@@ -202,10 +230,12 @@ impl SendQueue {
             if !keep {
                 dropped += usize::from(entry.begins);
                 dropped_bytes += entry.bytes.len();
+                dropped_joins += usize::from(entry.class == Class::Join);
             }
             keep
         });
         self.bytes -= dropped_bytes;
+        self.joins -= dropped_joins;
         self.urgent = 0;
         if self.entries.capacity() > SHRUNK_CAPACITY {
             self.entries.shrink_to(KEPT_CAPACITY);
@@ -294,13 +324,37 @@ mod tests {
     #[test]
     fn what_is_never_dropped_is_counted() {
         let mut queue = queue(&[(Class::Kept, &[b"ab", b"cd"]), (Class::Media, &[b"ef"]), (Class::Kept, &[b"g"])]);
-        assert_eq!(queue.kept_len(), 5);
+        assert_eq!(queue.kept_weight(), 5 + 3 * ENTRY_BYTES);
         queue.advance(0, 3);
-        assert_eq!(queue.kept_len(), 3, "as whole entries");
+        assert_eq!(queue.kept_weight(), 3 + 2 * ENTRY_BYTES, "as whole entries");
         queue.drop_waiting(None);
-        assert_eq!(queue.kept_len(), 3);
+        assert_eq!(queue.kept_weight(), 3 + 2 * ENTRY_BYTES);
         queue.advance(0, 2);
-        assert_eq!((queue.kept_len(), queue.len()), (0, 0));
+        assert_eq!((queue.kept_weight(), queue.len(), queue.weight()), (0, 0, 0));
+    }
+
+    #[test]
+    fn messages_of_a_join_are_found_in_their_lane_until_they_are_sent_or_dropped() {
+        let mut queue = SendQueue::default();
+        assert!(!queue.holds_join(1));
+        for (lane, class) in [(1, Class::Media), (2, Class::Join), (1, Class::Join), (1, Class::Media)] {
+            queue.push(0, class, lane, Bytes::from_static(b"ab"));
+        }
+        assert!(queue.holds_join(1) && queue.holds_join(2) && !queue.holds_join(3));
+        queue.advance(0, 4);
+        assert!(queue.holds_join(1) && !queue.holds_join(2));
+        assert_eq!(queue.drop_waiting(Some(1)), 2);
+        assert!(!queue.holds_join(1));
+        assert_eq!(queue.joins, 0);
+    }
+
+    #[test]
+    fn many_small_messages_weigh_more_than_their_bytes() {
+        let mut queue = SendQueue::default();
+        for _ in 0..1000 {
+            queue.push(0, Class::Media, 1, Bytes::from_static(b"a"));
+        }
+        assert_eq!((queue.len(), queue.weight()), (1000, 1000 * (1 + ENTRY_BYTES)));
     }
 
     #[test]

@@ -88,7 +88,22 @@ pub(super) struct StreamStats {
     pub(super) dropped: u64,
     /// Messages that came and were written in this turn.
     fresh: u64,
-    delay: Option<Box<Recent>>,
+    delay: Option<Box<Delay>>,
+}
+
+/// How long a stream's messages were held back.
+#[derive(Debug, Default)]
+struct Delay {
+    lately: Recent,
+    /// Since the stream is known.
+    ever: Histogram,
+}
+
+impl Delay {
+    fn add(&mut self, span: u64, us: u64, count: u64) {
+        self.lately.add(span, us, count);
+        self.ever.add(us, count);
+    }
 }
 
 /// Delays of a stream are told over one to two of these.
@@ -294,8 +309,13 @@ impl Stats {
     /// Delay of a stream's messages lately, in microseconds: of half of them at most, of 99 % at most.
     pub(super) fn delay_us(&mut self, now: Instant, id: StreamId) -> Option<(u64, u64)> {
         let span = self.span(now);
-        let delay = self.stream(id)?.delay.as_mut()?;
+        let delay = &mut self.stream(id)?.delay.as_mut()?.lately;
         Some((delay.percentile_us(span, 50)?, delay.percentile_us(span, 99)?))
+    }
+
+    /// Delay of all messages of a stream since it is known.
+    pub(super) fn delay_ever(&mut self, id: StreamId) -> Option<&Histogram> {
+        self.stream(id)?.delay.as_ref().map(|delay| &delay.ever)
     }
 
     // Ends.
@@ -319,7 +339,7 @@ impl Stats {
             return;
         }
         let duration = now.saturating_duration_since(connection.opened_at);
-        self.sessions.push_front(SessionRecord {
+        let record = SessionRecord {
             peer: connection.peer,
             protocol: past.map_or_else(|| connection.protocol_name(), |past| past.protocol),
             role: past.map_or("none", |past| past.role),
@@ -330,7 +350,13 @@ impl Stats {
             bytes_out: connection.bytes_out,
             dropped: connection.dropped,
             reason: reason.to_string(),
-        });
+        };
+        self.remember(record, kept);
+    }
+
+    /// Puts a session in front of those that ended before, of which so many are kept.
+    pub(super) fn remember(&mut self, record: SessionRecord, kept: usize) {
+        self.sessions.push_front(record);
         self.sessions.truncate(kept);
     }
 }

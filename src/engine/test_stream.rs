@@ -3,12 +3,12 @@
 //! Owns: the clip, which of its frames is due when, and that a real publisher of the same name has precedence. Does not
 //! know what is in the picture (`scripts/make-test-clip.sh` does).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
 use super::{Engine, declared, hub_name, incoming};
-use crate::config::Takeover;
 use crate::container::flv::file::{FlvDemuxer, FlvTag, tag_type};
 use crate::container::flv::tag;
 use crate::hub::{Departure, IncomingFrame, PublisherId, StreamId};
@@ -161,7 +161,8 @@ impl Engine {
     fn begin_test_stream(&mut self, now: Instant, free_from: Instant) {
         let Some(path) = self.test_stream.as_ref().map(|test| test.path.clone()) else { return };
         let name = hub_name(&path);
-        let grace = Duration::from_millis(self.config.hub.grace_ms);
+        let app = Arc::clone(self.apps.of(&path.app));
+        let grace = Duration::from_millis(app.grace_ms);
         if self.hub.is_published(&name) {
             // Once that publisher is gone it has the time to come back.
             let until = now + LOOK_AGAIN;
@@ -173,7 +174,7 @@ impl Engine {
             return;
         }
         let (hub, mut sink) = self.hub_and_sink(now);
-        let grant = match hub.publish(now, &name, PUBLISHER, "", Takeover::Reject, &mut sink) {
+        let grant = match hub.publish(now, &name, PUBLISHER, "", &app, &mut sink) {
             Ok(grant) => grant,
             Err(error) => {
                 warn!("the test stream may not publish {name}: {error}");
@@ -208,7 +209,7 @@ impl Engine {
     pub(super) fn test_stream_gives_way(&mut self, now: Instant, name: &str) {
         let is_meant = self.test_stream.as_ref().is_some_and(|test| hub_name(&test.path) == name);
         if is_meant {
-            let grace = Duration::from_millis(self.config.hub.grace_ms);
+            let grace = Duration::from_millis(self.apps.of_stream(name).grace_ms);
             let until = now + LOOK_AGAIN;
             self.end_test_stream(now, Departure::Lost, State::Waiting { until, free_from: until + grace });
         }
@@ -254,7 +255,7 @@ mod tests {
 
     fn stream_id(now: Instant) -> StreamId {
         let mut engine = Engine::new(now, crate::config::EngineConfig::default(), 1);
-        engine.hub.subscribe("live/test", crate::hub::SubscriberId(7)).unwrap()
+        engine.hub.subscribe("live/test", crate::hub::SubscriberId(7), &Arc::default()).unwrap()
     }
 
     #[test]

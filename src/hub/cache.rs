@@ -50,13 +50,19 @@ impl Headers {
     }
 }
 
-/// Frames since the last video key frame, and some video frames of the groups before it.
+/// Frames since the last video key frame, and what is kept of the groups before it: whole groups for those who want the
+/// past, and before these some video frames.
 #[derive(Debug, Default)]
 pub struct GopCache {
     /// All frames from the present key frame on; empty before the first one and after a limit was passed.
     current: Vec<Frame>,
     current_bytes: usize,
-    /// Video frames at the start of earlier groups, oldest group first, each from its key frame on.
+    /// All frames of the groups before the present one, oldest group first.
+    whole: VecDeque<Vec<Frame>>,
+    whole_bytes: usize,
+    /// How much of the past is kept in whole groups, where the limits allow it.
+    history_ms: u64,
+    /// Video frames at the start of still earlier groups, oldest group first, each from its key frame on.
     earlier: VecDeque<Vec<Frame>>,
     earlier_bytes: usize,
     last_audio: Option<Frame>,
@@ -65,6 +71,11 @@ pub struct GopCache {
 }
 
 impl GopCache {
+    /// From now on so much of the past is kept in whole groups, in milliseconds; 0: nothing.
+    pub fn set_history_ms(&mut self, history_ms: u64) {
+        self.history_ms = history_ms;
+    }
+
     /// Takes a coded frame, in stream order. `true`: a player can begin with it.
     pub fn push(&mut self, frame: &Frame, limits: &CacheLimits) -> bool {
         if frame.kind == FrameKind::Audio && frame.is_coded() {
@@ -72,15 +83,13 @@ impl GopCache {
         }
         let begins_group = self.begins_group(frame);
         if begins_group {
-            self.end_group(limits);
+            self.end_group(frame.timestamp_ms, limits);
         } else if self.current.is_empty() {
             return false;
         }
         self.current_bytes += frame.payload.len();
         self.current.push(frame.clone());
-        while self.bytes() > limits.gop_bytes && !self.earlier.is_empty() {
-            self.forget_earliest();
-        }
+        while self.bytes() > limits.gop_bytes && (self.shorten_oldest(limits) || self.forget_earliest()) {}
         let span_ms = self.current.first().map_or(0, |first| frame.timestamp_ms.saturating_sub(first.timestamp_ms));
         if self.current.len() > limits.gop_frames || self.current_bytes > limits.gop_bytes || span_ms > limits.gop_ms {
             // Without its beginning a group is of no use; the next key frame begins anew.
@@ -97,16 +106,22 @@ impl GopCache {
         frame.is_video_key() && (frame.tracks.contains(0) || !self.default_track_seen)
     }
 
-    /// Moves the head of the finished group to the earlier ones, of which at least `probe_frames` frames stay.
-    fn end_group(&mut self, limits: &CacheLimits) {
+    /// The present group is finished, another one begins at `begin_ms`. Of those before it, as many stay whole as it
+    /// takes for `history_ms`, and of the others so much that at least `probe_frames` pictures stay.
+    fn end_group(&mut self, begin_ms: u64, limits: &CacheLimits) {
         let finished = std::mem::take(&mut self.current);
-        self.current_bytes = 0;
-        let head: Vec<Frame> = finished.into_iter().filter(is_coded_video).take(limits.probe_frames).collect();
-        if !head.is_empty() {
-            self.earlier_bytes += payload_bytes(&head);
-            self.earlier.push_back(head);
+        self.whole_bytes += std::mem::take(&mut self.current_bytes);
+        self.whole.extend((!finished.is_empty()).then_some(finished));
+        loop {
+            let second = self.whole.get(1).and_then(|group| group.first());
+            let second_ms = second.map_or(begin_ms, |first| first.timestamp_ms);
+            let is_enough_without_oldest = begin_ms.saturating_sub(second_ms) >= self.history_ms;
+            if !is_enough_without_oldest || !self.shorten_oldest(limits) {
+                break;
+            }
         }
-        let mut held: usize = self.earlier.iter().map(Vec::len).sum();
+        let of_whole = |group: &Vec<Frame>| group.iter().filter(|frame| is_coded_video(frame)).count();
+        let mut held: usize = self.whole.iter().map(of_whole).chain(self.earlier.iter().map(Vec::len)).sum();
         while let Some(oldest) = self.earlier.front() {
             if held - oldest.len() < limits.probe_frames {
                 break;
@@ -116,21 +131,36 @@ impl GopCache {
         }
     }
 
-    fn forget_earliest(&mut self) {
-        if let Some(oldest) = self.earlier.pop_front() {
-            self.earlier_bytes -= payload_bytes(&oldest);
+    /// Keeps no more than the head of the oldest whole group. `false`: there is none.
+    fn shorten_oldest(&mut self, limits: &CacheLimits) -> bool {
+        let Some(oldest) = self.whole.pop_front() else { return false };
+        self.whole_bytes -= payload_bytes(&oldest);
+        let head: Vec<Frame> = oldest.into_iter().filter(is_coded_video).take(limits.probe_frames).collect();
+        if !head.is_empty() {
+            self.earlier_bytes += payload_bytes(&head);
+            self.earlier.push_back(head);
         }
+        true
+    }
+
+    /// `false`: there is none.
+    fn forget_earliest(&mut self) -> bool {
+        let Some(oldest) = self.earlier.pop_front() else { return false };
+        self.earlier_bytes -= payload_bytes(&oldest);
+        true
     }
 
     /// Bytes of all pictures and the sound between them.
     pub fn bytes(&self) -> usize {
-        self.current_bytes + self.earlier_bytes
+        self.current_bytes + self.whole_bytes + self.earlier_bytes
     }
 
     /// Forgets the pictures: they cannot be decoded with what comes now.
     pub fn forget_video(&mut self) {
         self.current = Vec::new();
         self.current_bytes = 0;
+        self.whole.clear();
+        self.whole_bytes = 0;
         self.earlier.clear();
         self.earlier_bytes = 0;
     }
@@ -138,13 +168,16 @@ impl GopCache {
     /// Forgets the sound: it cannot be decoded with the audio header that comes now.
     pub fn forget_audio(&mut self) {
         self.last_audio = None;
-        self.current.retain(|frame| frame.kind != FrameKind::Audio);
+        for group in self.whole.iter_mut().chain([&mut self.current]) {
+            group.retain(|frame| frame.kind != FrameKind::Audio);
+        }
         self.current_bytes = payload_bytes(&self.current);
+        self.whole_bytes = self.whole.iter().map(|group| payload_bytes(group)).sum();
     }
 
     /// Forgets all: another publisher begins.
     pub fn clear(&mut self) {
-        *self = GopCache::default();
+        *self = GopCache { history_ms: self.history_ms, ..GopCache::default() };
     }
 
     /// All frames from the present key frame on, in stream order.
@@ -152,9 +185,15 @@ impl GopCache {
         &self.current
     }
 
+    /// All frames of the groups that are kept whole, the present one being the last, in stream order.
+    pub fn history(&self) -> impl Iterator<Item = &Frame> {
+        self.whole.iter().flatten().chain(&self.current)
+    }
+
     /// Coded video frames of earlier groups, oldest first, beginning with a key frame.
     pub fn earlier(&self) -> impl Iterator<Item = &Frame> {
-        self.earlier.iter().flatten()
+        let whole = self.whole.iter().flatten().filter(|frame| is_coded_video(frame));
+        self.earlier.iter().flatten().chain(whole)
     }
 
     /// The newest coded audio frame.
@@ -212,6 +251,51 @@ mod tests {
         // Five frames are wanted, groups have two: three groups.
         let earlier: Vec<u64> = cache.earlier().map(|frame| frame.timestamp_ms).collect();
         assert_eq!(earlier, [600, 640, 700, 740, 800, 840]);
+    }
+
+    #[test]
+    fn whole_groups_are_kept_as_far_as_the_history_wants_and_the_limit_allows() {
+        let mut cache = GopCache::default();
+        cache.set_history_ms(150);
+        let history = |cache: &GopCache| cache.history().map(|frame| frame.timestamp_ms).collect::<Vec<_>>();
+        for group in 0..10_u64 {
+            for frame in [key(group * 100), audio(group * 100 + 20), delta(group * 100 + 40)] {
+                cache.push(&frame, &limits());
+            }
+        }
+        assert_eq!(history(&cache), [700, 720, 740, 800, 820, 840, 900, 920, 940]);
+        // Five frames are wanted for a probe: the two whole groups have four.
+        let earlier: Vec<u64> = cache.earlier().map(|frame| frame.timestamp_ms).collect();
+        assert_eq!(earlier, [600, 640, 700, 740, 800, 840]);
+        // Each frame of these tests has one byte.
+        assert_eq!(cache.bytes(), 9 + 2);
+        cache.forget_audio();
+        assert_eq!(history(&cache), [700, 740, 800, 840, 900, 940]);
+        assert_eq!(cache.bytes(), 6 + 2);
+        let mut large = delta(960);
+        large.payload = vec![0; 10_000].into();
+        cache.push(&large, &limits());
+        assert_eq!(history(&cache), Vec::<u64>::new(), "its own group is too large with it");
+        assert_eq!(cache.bytes(), 0);
+    }
+
+    #[test]
+    fn history_gives_way_before_the_pictures_for_a_probe_do() {
+        let mut cache = GopCache::default();
+        cache.set_history_ms(100);
+        let mut sound = audio(120);
+        sound.payload = vec![0; 5_000].into();
+        for frame in [key(100), sound, delta(140), key(200)] {
+            cache.push(&frame, &limits());
+        }
+        assert_eq!(cache.history().count(), 4);
+        let mut large = delta(240);
+        large.payload = vec![0; 6_000].into();
+        cache.push(&large, &limits());
+        assert_eq!(times(&cache.history().cloned().collect::<Vec<_>>()), [200, 240]);
+        assert_eq!(cache.earlier().map(|frame| frame.timestamp_ms).collect::<Vec<_>>(), [100, 140]);
+        cache.clear();
+        assert_eq!((cache.history().count(), cache.bytes()), (0, 0));
     }
 
     #[test]

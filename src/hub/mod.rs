@@ -14,7 +14,8 @@ mod tests;
 mod timeline;
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use slab::Slab;
@@ -23,7 +24,7 @@ use thiserror::Error;
 pub use self::join::Burst;
 use self::stream::{Publisher, Stream};
 pub use self::timeline::START_MS;
-use crate::config::{HubLimits, JoinMode, Takeover};
+use crate::config::{AppConfig, JoinMode};
 use crate::media::{Frame, FrameKind, FrameRole, TrackSet};
 
 /// A stream of this hub. Valid while its publisher or a subscriber of it stays.
@@ -117,7 +118,8 @@ pub struct IncomingFrame {
 /// All streams of a server.
 #[derive(Debug)]
 pub struct Hub {
-    limits: HubLimits,
+    /// Most streams.
+    limit: usize,
     streams: Slab<Stream>,
     names: HashMap<String, StreamId>,
     /// Same names, by id; only looked at when a stream goes.
@@ -128,10 +130,10 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// No streams yet.
-    pub fn new(limits: HubLimits) -> Self {
+    /// No streams yet, and never more than `limit` that are published or waited for.
+    pub fn new(limit: usize) -> Self {
         Hub {
-            limits,
+            limit,
             streams: Slab::new(),
             names: HashMap::new(),
             names_by_id: HashMap::new(),
@@ -140,13 +142,26 @@ impl Hub {
         }
     }
 
-    /// From now on other limits hold. Nothing that is there goes by that.
-    pub fn set_limits(&mut self, limits: HubLimits) {
-        self.limits = limits;
+    /// From now on there are at most `limit` streams, and for each of them holds what `app_of` says of its name.
+    /// Nothing that is there goes by that.
+    pub fn set_limits(&mut self, limit: usize, app_of: impl Fn(&str) -> Arc<AppConfig>) {
+        self.limit = limit;
+        for (id, name) in &self.names_by_id {
+            if let Some(stream) = self.streams.get_mut(id.0) {
+                self.changes += 1;
+                stream.version = self.changes;
+                stream.set_app(app_of(name));
+            }
+        }
     }
 
-    /// Begins to publish `name`. A publisher that was silent for long enough gives way to one of the same `identity`,
-    /// where `takeover` says so.
+    /// What holds for the application of a stream.
+    pub fn app(&self, stream_id: StreamId) -> Option<&Arc<AppConfig>> {
+        self.streams.get(stream_id.0).map(|stream| &stream.app)
+    }
+
+    /// Begins to publish `name`, in an application for which `app` holds. A publisher that was silent for long enough
+    /// gives way to one of the same `identity`, where `app` says so.
     ///
     /// # Errors
     /// [`PublishError`].
@@ -156,24 +171,24 @@ impl Hub {
         name: &str,
         id: PublisherId,
         identity: &str,
-        takeover: Takeover,
+        app: &Arc<AppConfig>,
         sink: &mut S,
     ) -> Result<Grant, PublishError> {
-        let stream_id = self.find_or_create(name).ok_or(PublishError::TooManyStreams)?;
+        let stream_id = self.find_or_create(name, app).ok_or(PublishError::TooManyStreams)?;
         self.touch(stream_id);
-        let limits = &self.limits;
         let Some(stream) = self.streams.get_mut(stream_id.0) else {
             return Err(PublishError::TooManyStreams);
         };
         let evicted = match &stream.publisher {
             None => None,
             Some(present) => {
-                present.gives_way(now, identity, takeover, limits)?;
+                present.gives_way(now, identity, app)?;
                 Some(present.id)
             }
         };
         let grace_until = stream.grace_until;
         let publisher = Publisher { id, identity: identity.to_owned(), heard_at: now };
+        stream.set_app(Arc::clone(app));
         stream.begin_publisher(publisher, sink);
         if let Some(until) = grace_until {
             self.graces.remove(&(until, stream_id));
@@ -185,19 +200,13 @@ impl Hub {
     ///
     /// # Errors
     /// [`PublishError`].
-    pub fn check_publish(
-        &self,
-        now: Instant,
-        name: &str,
-        identity: &str,
-        takeover: Takeover,
-    ) -> Result<(), PublishError> {
+    pub fn check_publish(&self, now: Instant, name: &str, identity: &str, app: &AppConfig) -> Result<(), PublishError> {
         let Some(id) = self.names.get(name) else {
-            let is_full = self.streams.len() >= self.limits.streams;
+            let is_full = self.streams.len() >= self.limit;
             return if is_full { Err(PublishError::TooManyStreams) } else { Ok(()) };
         };
         match self.streams.get(id.0).and_then(|stream| stream.publisher.as_ref()) {
-            Some(present) => present.gives_way(now, identity, takeover, &self.limits),
+            Some(present) => present.gives_way(now, identity, app),
             None => Ok(()),
         }
     }
@@ -216,20 +225,18 @@ impl Hub {
         match departure {
             Departure::Clean => stream.end(sink),
             Departure::Lost => {
-                let grace = Duration::from_millis(self.limits.grace_ms);
-                if let Some(stream) = self.streams.get_mut(stream_id.0) {
-                    let until = stream.lose(now, grace);
-                    self.graces.insert((until, stream_id));
-                }
+                let until = stream.lose(now);
+                self.graces.insert((until, stream_id));
             }
         }
         self.forget_if_idle(stream_id);
     }
 
-    /// Adds a subscriber to `name`, which need not be published yet. Send it [`Hub::burst`], then call
-    /// [`Hub::open`] if there was a picture in it. `None`: the hub holds as many streams as it may.
-    pub fn subscribe(&mut self, name: &str, id: SubscriberId) -> Option<StreamId> {
-        let stream_id = self.find_or_create(name)?;
+    /// Adds a subscriber to `name`, which need not be published yet, in an application for which `app` holds. Send it
+    /// [`Hub::burst`], then call [`Hub::open`] if there was a picture in it. `None`: the hub holds as many streams as
+    /// it may.
+    pub fn subscribe(&mut self, name: &str, id: SubscriberId, app: &Arc<AppConfig>) -> Option<StreamId> {
+        let stream_id = self.find_or_create(name, app)?;
         self.streams.get_mut(stream_id.0)?.subscribe(id);
         Some(stream_id)
     }
@@ -244,13 +251,19 @@ impl Hub {
 
     /// What to send to one who joins now.
     pub fn burst(&self, stream_id: StreamId, mode: JoinMode) -> Burst {
-        self.streams.get(stream_id.0).map(|stream| stream.burst(mode, &self.limits.cache)).unwrap_or_default()
+        self.streams.get(stream_id.0).map(|stream| stream.burst(mode, &stream.app.cache)).unwrap_or_default()
     }
 
     /// As [`Hub::burst`], for a player that looks at no pictures before it plays.
     pub fn burst_without_probe(&self, stream_id: StreamId, mode: JoinMode) -> Burst {
-        let limits = &self.limits.cache;
-        self.streams.get(stream_id.0).map(|stream| stream.burst_without_probe(mode, limits)).unwrap_or_default()
+        let stream = self.streams.get(stream_id.0);
+        stream.map(|stream| stream.burst_without_probe(mode, &stream.app.cache)).unwrap_or_default()
+    }
+
+    /// All that is remembered in whole groups of pictures, with true timestamps: the present group and, as far as
+    /// [`AppConfig::history_ms`] wants them and the limits of the cache let them stay, those before it.
+    pub fn history(&self, stream_id: StreamId) -> Burst {
+        self.streams.get(stream_id.0).map(Stream::history).unwrap_or_default()
     }
 
     /// As long as this is the same, so is [`Hub::burst`] of the stream. No two streams ever have the same.
@@ -276,7 +289,9 @@ impl Hub {
     /// if there was a picture in it. There is none where it would take the subscriber back to what it has seen.
     /// `None`: it was not paused.
     pub fn resume(&mut self, stream_id: StreamId, id: SubscriberId, mode: JoinMode) -> Option<Burst> {
-        self.streams.get_mut(stream_id.0)?.resume(id, mode, &self.limits.cache)
+        let stream = self.streams.get_mut(stream_id.0)?;
+        let app = Arc::clone(&stream.app);
+        stream.resume(id, mode, &app.cache)
     }
 
     /// The subscriber wants, or no longer wants, audio or video.
@@ -310,7 +325,8 @@ impl Hub {
             composition_ms: incoming.composition_ms,
             payload: incoming.payload,
         };
-        stream.frame(&frame, &self.limits.cache, sink);
+        let app = Arc::clone(&stream.app);
+        stream.frame(&frame, &app.cache, sink);
     }
 
     /// What the metadata of a stream say about its pictures per second.
@@ -425,14 +441,14 @@ impl Hub {
         stream.publisher.as_ref().is_some_and(|publisher| publisher.id == id).then_some(stream)
     }
 
-    fn find_or_create(&mut self, name: &str) -> Option<StreamId> {
+    fn find_or_create(&mut self, name: &str, app: &Arc<AppConfig>) -> Option<StreamId> {
         if let Some(&id) = self.names.get(name) {
             return Some(id);
         }
-        if self.streams.len() >= self.limits.streams {
+        if self.streams.len() >= self.limit {
             return None;
         }
-        let id = StreamId(self.streams.insert(Stream::default()));
+        let id = StreamId(self.streams.insert(Stream::new(Arc::clone(app))));
         self.names.insert(name.to_owned(), id);
         self.names_by_id.insert(id, name.to_owned());
         self.touch(id);

@@ -2,13 +2,14 @@
 //!
 //! Owns: which subscriber gets which frame. Does not know names or other streams.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cache::{GopCache, Headers, is_coded_video};
 use super::join::{self, Burst};
 use super::timeline::Timeline;
 use super::{Delivery, IncomingFrame, PublishError, PublisherId, Sink, SubscriberId};
-use crate::config::{CacheLimits, HubLimits, JoinMode, Takeover};
+use crate::config::{AppConfig, CacheLimits, JoinMode, Takeover};
 use crate::media::{Frame, FrameKind, FrameRole, HeaderKind};
 
 /// The publisher of a stream, while there is one.
@@ -23,16 +24,10 @@ pub(super) struct Publisher {
 
 impl Publisher {
     /// Whether it has to give way to a newcomer of this identity.
-    pub(super) fn gives_way(
-        &self,
-        now: Instant,
-        identity: &str,
-        takeover: Takeover,
-        limits: &HubLimits,
-    ) -> Result<(), PublishError> {
+    pub(super) fn gives_way(&self, now: Instant, identity: &str, app: &AppConfig) -> Result<(), PublishError> {
         let silent = now.saturating_duration_since(self.heard_at);
-        let may_take_over = takeover == Takeover::WhenSilent
-            && silent >= Duration::from_millis(limits.takeover_silence_ms)
+        let may_take_over = app.takeover == Takeover::WhenSilent
+            && silent >= Duration::from_millis(app.takeover_silence_ms)
             && self.identity == identity;
         if may_take_over { Ok(()) } else { Err(PublishError::AlreadyPublishing) }
     }
@@ -57,6 +52,8 @@ struct Subscriber {
 /// A published name, or one that is waited for.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
+    /// What holds for its application.
+    pub(super) app: Arc<AppConfig>,
     pub(super) publisher: Option<Publisher>,
     /// While a lost publisher may still come back.
     pub(super) grace_until: Option<Instant>,
@@ -75,6 +72,18 @@ pub(super) struct Stream {
 }
 
 impl Stream {
+    pub(super) fn new(app: Arc<AppConfig>) -> Self {
+        let mut stream = Stream::default();
+        stream.set_app(app);
+        stream
+    }
+
+    /// From now on `app` holds.
+    pub(super) fn set_app(&mut self, app: Arc<AppConfig>) {
+        self.gop.set_history_ms(app.history_ms());
+        self.app = app;
+    }
+
     pub(super) fn begin_publisher<S: Sink>(&mut self, publisher: Publisher, sink: &mut S) {
         self.publisher = Some(publisher);
         self.grace_until = None;
@@ -110,9 +119,9 @@ impl Stream {
     }
 
     /// The publisher is gone without a word: waits for it.
-    pub(super) fn lose(&mut self, now: Instant, grace: Duration) -> Instant {
+    pub(super) fn lose(&mut self, now: Instant) -> Instant {
         self.publisher = None;
-        let until = now + grace;
+        let until = now + Duration::from_millis(self.app.grace_ms);
         self.grace_until = Some(until);
         until
     }
@@ -153,6 +162,11 @@ impl Stream {
 
     pub(super) fn burst_without_probe(&self, mode: JoinMode, limits: &CacheLimits) -> Burst {
         join::burst(mode, 0, &self.headers, &self.gop, limits, None)
+    }
+
+    /// See [`super::Hub::history`].
+    pub(super) fn history(&self) -> Burst {
+        join::with_headers(&self.headers, self.gop.history().cloned().collect())
     }
 
     fn burst_after(&self, heard_ms: Option<u64>, mode: JoinMode, limits: &CacheLimits) -> Burst {

@@ -1,11 +1,12 @@
 //! Behaviour of the hub.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::test_frames::{audio, delta, header, key, metadata};
 use super::*;
-use crate::config::CacheLimits;
+use crate::config::{CacheLimits, Takeover};
 use crate::media::HeaderKind;
 
 const NAME: &str = "live/a";
@@ -52,17 +53,26 @@ fn word(frame: &Frame) -> String {
 /// begins at 0 is `K1040` to players.
 struct Rig {
     hub: Hub,
+    app: AppConfig,
     now: Instant,
     sink: Recorder,
 }
 
 impl Rig {
     fn new() -> Self {
-        Self::with_limits(HubLimits::default())
+        Self::with_limits(100, AppConfig::default())
     }
 
-    fn with_limits(limits: HubLimits) -> Self {
-        Rig { hub: Hub::new(limits), now: Instant::now(), sink: Recorder::default() }
+    fn with_cache(cache: CacheLimits) -> Self {
+        Self::with_limits(100, AppConfig { cache, ..AppConfig::default() })
+    }
+
+    fn with_limits(streams: usize, app: AppConfig) -> Self {
+        Rig { hub: Hub::new(streams), app, now: Instant::now(), sink: Recorder::default() }
+    }
+
+    fn app(&self) -> Arc<AppConfig> {
+        Arc::new(self.app.clone())
     }
 
     fn wait(&mut self, millis: u64) {
@@ -71,7 +81,8 @@ impl Rig {
     }
 
     fn try_publish(&mut self, id: u64, identity: &str, rule: Takeover) -> Result<Grant, PublishError> {
-        self.hub.publish(self.now, NAME, PublisherId(id), identity, rule, &mut self.sink)
+        let app = Arc::new(AppConfig { takeover: rule, ..self.app.clone() });
+        self.hub.publish(self.now, NAME, PublisherId(id), identity, &app, &mut self.sink)
     }
 
     fn publish(&mut self, id: u64) -> Grant {
@@ -100,7 +111,7 @@ impl Rig {
     /// Subscribes and is sent the burst, as the engine does it; the burst is seen like other frames.
     fn join(&mut self, id: u64, mode: JoinMode) -> StreamId {
         let id = SubscriberId(id);
-        let stream = self.hub.subscribe(NAME, id).expect("room");
+        let stream = self.hub.subscribe(NAME, id, &self.app()).expect("room");
         let burst = self.hub.burst(stream, mode);
         self.take_burst(stream, id, &burst);
         stream
@@ -160,7 +171,7 @@ fn a_player_that_comes_first_gets_headers_and_then_a_key_frame() {
 #[test]
 fn each_way_to_join_gets_its_own_beginning() {
     let cache = CacheLimits { probe_frames: 2, ..CacheLimits::default() };
-    let mut rig = Rig::with_limits(HubLimits { cache, ..HubLimits::default() });
+    let mut rig = Rig::with_cache(cache);
     let grant = rig.publish(10);
     rig.send(grant, 10, &[video_header(), key(0), audio(10), delta(40), audio(50), delta(80)]);
     rig.join(1, JoinMode::Edge);
@@ -462,7 +473,7 @@ fn a_slow_player_of_sound_alone_goes_on_with_the_next_frame() {
 #[test]
 fn a_paused_player_gets_headers_only_and_goes_on_without_going_back() {
     let cache = CacheLimits { probe_frames: 2, ..CacheLimits::default() };
-    let mut rig = Rig::with_limits(HubLimits { cache, ..HubLimits::default() });
+    let mut rig = Rig::with_cache(cache);
     let grant = rig.publish(10);
     rig.send(grant, 10, &[video_header(), key(0), delta(40)]);
     let stream = rig.join(1, JoinMode::Edge);
@@ -541,15 +552,16 @@ fn a_player_may_leave_out_sound_or_pictures() {
 
 #[test]
 fn no_more_streams_than_the_limit() {
-    let mut rig = Rig::with_limits(HubLimits { streams: 2, ..HubLimits::default() });
-    let one = rig.hub.subscribe("live/one", SubscriberId(1)).expect("room");
+    let mut rig = Rig::with_limits(2, AppConfig::default());
+    let app = rig.app();
+    let one = rig.hub.subscribe("live/one", SubscriberId(1), &app).expect("room");
     let grant = rig.publish(10);
-    assert_eq!(rig.hub.subscribe("live/two", SubscriberId(2)), None);
-    let refused = rig.hub.publish(rig.now, "live/two", PublisherId(11), "", Takeover::WhenSilent, &mut rig.sink);
+    assert_eq!(rig.hub.subscribe("live/two", SubscriberId(2), &app), None);
+    let refused = rig.hub.publish(rig.now, "live/two", PublisherId(11), "", &app, &mut rig.sink);
     assert_eq!(refused, Err(PublishError::TooManyStreams));
-    assert!(rig.hub.subscribe(NAME, SubscriberId(2)).is_some(), "this one is there already");
+    assert!(rig.hub.subscribe(NAME, SubscriberId(2), &app).is_some(), "this one is there already");
     rig.hub.unsubscribe(one, SubscriberId(1));
-    assert!(rig.hub.subscribe("live/two", SubscriberId(3)).is_some());
+    assert!(rig.hub.subscribe("live/two", SubscriberId(3), &app).is_some());
     rig.unpublish(grant, 10, Departure::Clean);
     assert_eq!(rig.hub.stream_count(), 2);
 }
@@ -638,7 +650,7 @@ fn a_key_frame_of_another_track_is_no_beginning() {
     }
     let mut rig = Rig::new();
     let grant = rig.publish(10);
-    rig.hub.subscribe(NAME, SubscriberId(1));
+    rig.hub.subscribe(NAME, SubscriberId(1), &rig.app());
     let mut sink = Begins(Vec::new());
     for frame in [key(0), on_track(key(10), 1), delta(40)] {
         let incoming = IncomingFrame {
@@ -658,7 +670,7 @@ fn a_key_frame_of_another_track_is_no_beginning() {
 #[test]
 fn what_a_stream_remembers_is_bounded_in_bytes() {
     let cache = CacheLimits { gop_bytes: 1_000, header_bytes: 500, ..CacheLimits::default() };
-    let mut rig = Rig::with_limits(HubLimits { cache, ..HubLimits::default() });
+    let mut rig = Rig::with_cache(cache);
     let grant = rig.publish(10);
     for step in 0..100_u8 {
         let big_header = Frame { payload: vec![0; 300].into(), ..video_header() };

@@ -59,7 +59,8 @@ pub fn take() -> Result<Vec<(String, TcpListener)>, ActivationError> {
     };
     let names = offer.names()?;
     let Ok(count) = i32::try_from(names.len()) else { return Ok(Vec::new()) };
-    let Some(descriptors) = sys::take_inherited(FIRST_DESCRIPTOR, count) else { return Ok(Vec::new()) };
+    let numbers: Vec<i32> = (FIRST_DESCRIPTOR..FIRST_DESCRIPTOR + count).collect();
+    let Some(descriptors) = sys::take_inherited(&numbers) else { return Ok(Vec::new()) };
     let listeners = names.into_iter().zip(descriptors).zip(FIRST_DESCRIPTOR..);
     let listeners = listeners.map(|((name, descriptor), number)| match descriptor.and_then(into_listener) {
         Some(listener) => Ok((name, listener)),
@@ -95,7 +96,7 @@ impl Offer {
 
 /// `None`: it is something else. One that is bound and does not listen cannot be told everywhere; its first `accept`
 /// does.
-fn into_listener(descriptor: OwnedFd) -> Option<TcpListener> {
+pub(super) fn into_listener(descriptor: OwnedFd) -> Option<TcpListener> {
     let socket = Socket::from(descriptor);
     let is_stream = socket.r#type().ok()? == Type::STREAM;
     let is_ip = socket.local_addr().ok()?.as_socket().is_some();

@@ -5,7 +5,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use log::{debug, warn};
@@ -20,7 +20,8 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// See the module.
 pub(super) struct Listener {
-    socket: TcpListener,
+    /// `None` once it is closed.
+    socket: Option<TcpListener>,
     protocol: Protocol,
     address: SocketAddr,
     /// More may wait to be accepted.
@@ -59,7 +60,23 @@ impl Listener {
         sys::prepare_listener(socket.as_fd())?;
         let address = socket.local_addr()?;
         registry.register(&mut socket, token, Interest::READABLE)?;
-        Ok(Listener { socket, protocol, address, accept_at: None, is_short_of_descriptors: false })
+        Ok(Listener { socket: Some(socket), protocol, address, accept_at: None, is_short_of_descriptors: false })
+    }
+
+    /// Listens no more. Another process may have the same socket, and then it goes on there: closing the descriptor
+    /// would not take it out of our poll.
+    pub(super) fn close(&mut self, registry: &Registry) {
+        self.accept_at = None;
+        if let Some(mut socket) = self.socket.take()
+            && let Err(error) = registry.deregister(&mut socket)
+        {
+            debug!("{}: {error}", self.address);
+        }
+    }
+
+    /// The socket, as long as it listens.
+    pub(super) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(AsFd::as_fd)
     }
 
     pub(super) fn protocol(&self) -> Protocol {
@@ -88,7 +105,7 @@ impl Listener {
     pub(super) fn accept(&mut self, now: Instant, connections: usize) -> Option<(TcpStream, SocketAddr)> {
         self.accept_at = None;
         loop {
-            match self.socket.accept() {
+            match self.socket.as_ref()?.accept() {
                 Ok(accepted) => return Some(accepted),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.is_short_of_descriptors = false;

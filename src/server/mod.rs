@@ -10,10 +10,14 @@
 
 pub mod activation;
 pub mod disk;
+mod drain;
+mod handover;
 mod listener;
+mod notify;
 mod posts;
 mod reload;
 mod sys;
+mod upgrade;
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -22,19 +26,22 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use log::{debug, error, info, warn};
+use log::{debug, error, warn};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use thiserror::Error;
 
 use self::disk::Disk;
+use self::handover::Inherited;
 use self::listener::Listener;
 use self::posts::Posts;
 pub use self::reload::Loader;
 use self::reload::Reloading;
+pub use self::upgrade::Program;
+use self::upgrade::Upgrade;
 use crate::config::Config;
 pub use crate::engine::Protocol;
 use crate::engine::{CloseReason, ConnectionId, Effect, Engine};
@@ -48,6 +55,8 @@ const FIRST_LISTENER: Token = Token(usize::MAX - 1);
 const FIRST_CONNECTION_PAST: Token = Token(usize::MAX / 2);
 /// The disk has done something, or names have been looked up: a poll has one waker.
 const DISK: Token = FIRST_CONNECTION_PAST;
+/// The process that is to come after this one has something to say.
+const SUCCESSOR: Token = Token(FIRST_CONNECTION_PAST.0 + 1);
 
 /// Events taken from the kernel in one turn. Few, so that the first of hundreds who join is answered before all others
 /// were read; what a turn may write is enough for the first pictures of so many.
@@ -56,6 +65,15 @@ const EVENTS_PER_TURN: usize = 16;
 const SCRATCH_BYTES: usize = 64 * 1024;
 /// Bytes that one connection may read in a turn.
 const READ_BYTES_PER_TURN: usize = 256 * 1024;
+/// How long what one connection sent may keep the others waiting in a turn. Some bytes are much more work than others:
+/// chunks of one byte, commands.
+const READ_TIME_PER_TURN: Duration = Duration::from_micros(250);
+/// A connection that took longer is read in small pieces, behind the others, for so long.
+const LABORIOUS_FOR: Duration = Duration::from_millis(100);
+/// Bytes of such a piece.
+const LABORIOUS_BYTES: usize = 4 * 1024;
+/// How long a turn goes on with connections that had their share before.
+const READ_ON_TIME_PER_TURN: Duration = Duration::from_micros(500);
 /// Bytes that one connection may write in a turn.
 const WRITE_BYTES_PER_TURN: usize = 128 * 1024;
 /// Bytes that all connections may write before the loop looks for new input again.
@@ -68,6 +86,10 @@ const ACCEPTS_PER_TURN: usize = 16;
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1_500);
 /// How often the program's memory is looked at.
 const MEMORY_INTERVAL: Duration = Duration::from_secs(2);
+/// The same while memory is short.
+const SHORT_MEMORY_INTERVAL: Duration = Duration::from_millis(10);
+/// No more than this share of the time goes into giving memory back that the allocator keeps.
+const TRIM_SHARE: u32 = 10;
 /// How long the disk may then take for what it was given.
 const DISK_LIMIT: Duration = Duration::from_millis(300);
 
@@ -77,17 +99,21 @@ pub struct Server {
     poll: Poll,
     signals: Signals,
     reloading: Reloading,
-    /// None once the server ends.
     listeners: Vec<Listener>,
+    upgrade: Upgrade,
     engine: Engine,
     /// By connection id.
     sockets: Vec<Option<Socket>>,
     scratch: Box<[u8]>,
     /// Connections that used up their share of a turn and may have more to read, each once.
     unread: VecDeque<ConnectionId>,
+    /// SIGTERM came.
+    is_told_to_end: bool,
     shutdown_until: Option<Instant>,
-    /// When the program's memory is looked at next.
+    /// When the program's memory was looked at last.
     memory_at: Instant,
+    /// When the allocator may be told to give memory back.
+    trim_at: Instant,
     waker: Arc<Waker>,
     /// Started when there is something to write.
     disk: Option<Disk>,
@@ -118,10 +144,18 @@ struct Socket {
     stream: TcpStream,
     /// Whether its connection stands in the list `unread`.
     is_unread: bool,
+    /// Up to when it counts as one whose bytes are much work.
+    laborious_until: Option<Instant>,
     /// Nothing is to be read now.
     is_held: bool,
     /// The peer closed its side, or the connection is broken. What it sent before may be unread.
     is_ended: bool,
+}
+
+impl Socket {
+    fn is_laborious(&self, now: Instant) -> bool {
+        self.laborious_until.is_some_and(|until| now < until)
+    }
 }
 
 impl Server {
@@ -136,7 +170,7 @@ impl Server {
         }
         sys::survive_file_size_limit();
         let poll = Poll::new()?;
-        let mut inherited = activation::take().map_err(|error| io::Error::other(error.to_string()))?;
+        let Inherited { listeners: mut inherited, predecessor } = handover::inherited()?;
         let mut listeners = Vec::new();
         let wanted = [(Protocol::Rtmp, Some(config.address())), (Protocol::Http, config.http_address())];
         for (protocol, address) in wanted {
@@ -145,24 +179,32 @@ impl Server {
             // What the service manager opened for us is named after its protocol.
             let handed_over = inherited.iter().position(|(name, _)| *name == protocol.to_string());
             let listener = match handed_over.map(|index| inherited.swap_remove(index)) {
-                Some((_, socket)) => Listener::take(poll.registry(), token, protocol, socket),
+                Some((_, socket)) => {
+                    if predecessor.is_some() {
+                        handover::warn_of_another_address(protocol, address, &socket);
+                    }
+                    Listener::take(poll.registry(), token, protocol, socket)
+                }
                 None => Listener::bind(poll.registry(), token, protocol, address),
             };
             listeners.push(listener.map_err(|error| BindError::Listen { protocol, address, error })?);
         }
         for (name, _) in &inherited {
-            warn!("a socket was handed over that nobody knows: {name}; the names are rtmp and http");
+            warn!("a socket was handed over that nobody wants: {name}; the names are rtmp and http");
         }
         let reloading = Reloading::new(&config);
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), DISK)?);
-        if config.engine.record.directory.is_dir() {
-            disk::repair_in_background(&config.engine.record.directory);
+        for directory in config.engine.record_directories().into_iter().filter(|directory| directory.is_dir()) {
+            disk::repair_in_background(directory);
         }
         let mut engine = Engine::new(Instant::now(), config.engine, random_seed());
         engine.set_wall_clock(Instant::now(), unix_ms());
-        engine.set_program_bytes(sys::resident_memory().unwrap_or_default());
+        if let Some(bytes) = sys::resident_memory() {
+            engine.set_program_bytes(bytes);
+            engine.set_memory_bytes(bytes);
+        }
         if let Some(listener) = listeners.iter().find(|listener| listener.protocol() == Protocol::Rtmp) {
             engine.set_rtmp_port(listener.address().port());
         }
@@ -171,6 +213,7 @@ impl Server {
             signals,
             reloading,
             listeners,
+            upgrade: Upgrade::after(predecessor),
             engine,
             waker,
             disk: None,
@@ -178,8 +221,10 @@ impl Server {
             sockets: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             unread: VecDeque::new(),
+            is_told_to_end: false,
             shutdown_until: None,
             memory_at: Instant::now(),
+            trim_at: Instant::now(),
         })
     }
 
@@ -188,13 +233,14 @@ impl Server {
         self.listeners.iter().map(|listener| (listener.protocol(), listener.address()))
     }
 
-    /// Serves until a signal (SIGINT, SIGTERM) ends it and the sessions have ended.
+    /// Serves until a signal (SIGINT, SIGTERM) or an operator ends it and the sessions have ended.
     ///
     /// # Errors
     /// Only what polling itself reports; trouble with one connection ends that connection.
     pub fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         let mut more_to_write = false;
+        self.announce();
         while !self.is_finished(Instant::now()) {
             let timeout = self.poll_timeout(more_to_write);
             match self.poll.poll(&mut events, timeout) {
@@ -203,10 +249,10 @@ impl Server {
             }
             let now = Instant::now();
             self.look_at_memory(now);
-            self.read_on(now);
             for event in &events {
                 self.handle_event(now, event);
             }
+            self.read_on(now);
             for index in 0..self.listeners.len() {
                 if self.listeners.get(index).is_some_and(|listener| listener.is_due(now)) {
                     self.accept(now, index);
@@ -216,12 +262,12 @@ impl Server {
                 self.engine.handle_timeout(now);
                 self.do_effects(now);
             }
+            if self.upgrade.deadline().is_some_and(|at| at <= now) {
+                self.handle_successor(now);
+            }
+            self.look_at_drain(now);
             more_to_write = self.write(now);
             self.do_effects(now);
-            if self.shutdown_until.is_none() && self.engine.is_drained() {
-                info!("drained: ending");
-                self.shut_down(now);
-            }
             self.engine.end_turn(now, Instant::now());
         }
         if let Some(disk) = &mut self.disk
@@ -234,14 +280,17 @@ impl Server {
 
     /// Tells the engine from time to time how much memory the program takes.
     fn look_at_memory(&mut self, now: Instant) {
-        if self.memory_at <= now {
-            self.memory_at = now + MEMORY_INTERVAL;
-            if let Some(bytes) = sys::resident_memory() {
-                self.engine.set_memory_bytes(bytes);
-                if self.engine.is_memory_kept(bytes) {
-                    sys::trim_memory();
-                }
-            }
+        let interval = if self.engine.is_memory_short() { SHORT_MEMORY_INTERVAL } else { MEMORY_INTERVAL };
+        if now.saturating_duration_since(self.memory_at) < interval {
+            return;
+        }
+        self.memory_at = now;
+        let Some(bytes) = sys::resident_memory() else { return };
+        self.engine.set_memory_bytes(bytes);
+        if self.engine.is_memory_kept(bytes) && self.trim_at <= now {
+            let began = Instant::now();
+            sys::trim_memory();
+            self.trim_at = now + began.elapsed() * TRIM_SHARE;
         }
     }
 
@@ -254,7 +303,7 @@ impl Server {
             return Some(Duration::ZERO);
         }
         let accept_at = self.listeners.iter().filter_map(Listener::accept_at).min();
-        let deadlines = [self.engine.poll_timeout(), accept_at, self.shutdown_until];
+        let deadlines = [self.engine.poll_timeout(), accept_at, self.upgrade.deadline(), self.shutdown_until];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
@@ -266,6 +315,7 @@ impl Server {
                 self.handle_outcomes(now);
                 self.handle_names(now);
             }
+            SUCCESSOR => self.handle_successor(now),
             token if Posts::owns(token) => self.handle_post_event(now, event),
             Token(key) if key > FIRST_CONNECTION_PAST.0 => self.accept(now, FIRST_LISTENER.0 - key),
             Token(key) => {
@@ -282,27 +332,6 @@ impl Server {
                 }
             }
         }
-    }
-
-    fn handle_signals(&mut self, now: Instant) {
-        let pending: Vec<i32> = self.signals.pending().collect();
-        for signal in pending {
-            if signal == SIGHUP {
-                if let Err(problem) = self.reload() {
-                    error!("the configuration stays as it was: {problem}");
-                }
-                continue;
-            }
-            info!("signal {signal}: ending {} connections", self.engine.connection_count());
-            self.shut_down(now);
-        }
-    }
-
-    fn shut_down(&mut self, now: Instant) {
-        self.listeners.clear();
-        self.shutdown_until.get_or_insert(now + SHUTDOWN_LIMIT);
-        self.engine.shut_down(now);
-        self.do_effects(now);
     }
 
     fn accept(&mut self, now: Instant, index: usize) {
@@ -345,13 +374,17 @@ impl Server {
             self.sockets.resize_with(id.0 + 1, || None);
         }
         if let Some(slot) = self.sockets.get_mut(id.0) {
-            *slot = Some(Socket { stream, is_unread: false, is_held: false, is_ended: false });
+            *slot = Some(Socket { stream, is_unread: false, laborious_until: None, is_held: false, is_ended: false });
         }
     }
 
-    /// Goes on with connections that had more to read than one turn's share.
+    /// Goes on with connections that had more to read than one turn's share, as far as there is time.
     fn read_on(&mut self, now: Instant) {
-        for _ in 0..self.unread.len() {
+        let until = Instant::now() + READ_ON_TIME_PER_TURN;
+        for turn in 0..self.unread.len() {
+            if turn > 0 && Instant::now() >= until {
+                return;
+            }
             let Some(id) = self.unread.pop_front() else { return };
             if let Some(Some(socket)) = self.sockets.get_mut(id.0) {
                 socket.is_unread = false;
@@ -362,22 +395,24 @@ impl Server {
 
     /// Reads, unless the connection has had its share of this turn and is read on in the next one.
     fn read_once(&mut self, now: Instant, id: ConnectionId, to_the_end: bool) {
-        if let Some(Some(socket)) = self.sockets.get(id.0)
-            && !socket.is_unread
-        {
-            self.read(now, id, to_the_end);
+        match self.sockets.get(id.0) {
+            Some(Some(socket)) if socket.is_laborious(now) => self.read_later(id),
+            Some(Some(socket)) if !socket.is_unread => self.read(now, id, to_the_end),
+            _ => {}
         }
     }
 
     /// Reads what is there. A short read means that nothing is left, unless the peer closed (`to_the_end`).
     fn read(&mut self, now: Instant, id: ConnectionId, to_the_end: bool) {
         let mut share = READ_BYTES_PER_TURN;
+        let until = Instant::now() + READ_TIME_PER_TURN;
         loop {
             let Some(Some(socket)) = self.sockets.get_mut(id.0) else { return };
             if socket.is_held {
                 return self.lose_if_ended(now, id);
             }
-            match socket.stream.read(&mut self.scratch) {
+            let room = if socket.is_laborious(now) { LABORIOUS_BYTES } else { SCRATCH_BYTES };
+            match socket.stream.read(self.scratch.get_mut(..room).unwrap_or_default()) {
                 Ok(0) => return self.lose(now, id, CloseReason::PeerClosed),
                 Ok(count) => {
                     let input = self.scratch.get(..count).unwrap_or_default();
@@ -388,8 +423,15 @@ impl Server {
                     }
                     self.do_effects(now);
                     share = share.saturating_sub(count);
-                    if count < self.scratch.len() && !to_the_end {
+                    let took_long = Instant::now() >= until;
+                    if took_long {
+                        self.mark_laborious(now, id);
+                    }
+                    if count < room && !to_the_end {
                         return;
+                    }
+                    if took_long {
+                        return self.read_later(id);
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
@@ -399,6 +441,12 @@ impl Server {
             if share == 0 {
                 return self.read_later(id);
             }
+        }
+    }
+
+    fn mark_laborious(&mut self, now: Instant, id: ConnectionId) {
+        if let Some(Some(socket)) = self.sockets.get_mut(id.0) {
+            socket.laborious_until = Some(now + LABORIOUS_FOR);
         }
     }
 

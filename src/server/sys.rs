@@ -19,6 +19,8 @@ const NOTSENT_LOWAT_BYTES: libc::c_int = 256 * 1024;
 const BACKLOG: libc::c_int = 4_096;
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Those below are standard input, output and error.
+const FIRST_INHERITABLE: libc::c_int = 3;
 
 /// Options for a listener; Linux gives them to each accepted socket, so that accepting one takes no further call. The
 /// socket listens already: doing so again only changes how many may wait.
@@ -143,12 +145,26 @@ pub(super) fn trim_memory() {
     }
 }
 
-/// Takes over `count` descriptors from `first` on that the one who started this process left open for it; `None` in
-/// place of one that is not open. They are closed in programs that this one starts. Only the first call gets any.
-pub(super) fn take_inherited(first: RawFd, count: RawFd) -> Option<Vec<Option<OwnedFd>>> {
+/// Another descriptor of the same, which programs inherit that are started while it is open.
+///
+/// # Errors
+/// There are no descriptors left.
+pub(super) fn inheritable_copy(descriptor: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: the descriptor is borrowed and open; no memory is involved.
+    let copy = unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_DUPFD, FIRST_INHERITABLE) };
+    if copy == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has just opened it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Takes over descriptors that the one who started this process left open for it, each named once; `None` in place of
+/// one that is not open. They are closed in programs that this one starts. Only the first call gets any.
+pub(super) fn take_inherited(numbers: &[RawFd]) -> Option<Vec<Option<OwnedFd>>> {
     static IS_TAKEN: AtomicBool = AtomicBool::new(false);
     let is_first = !IS_TAKEN.swap(true, Ordering::Relaxed);
-    is_first.then(|| (first..first.saturating_add(count)).map(own_inherited).collect())
+    is_first.then(|| numbers.iter().copied().map(own_inherited).collect())
 }
 
 fn own_inherited(number: RawFd) -> Option<OwnedFd> {

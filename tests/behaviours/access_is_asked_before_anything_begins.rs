@@ -8,6 +8,7 @@ use rtmpd::config::{AccessLimits, AccessRules, AppConfig, EngineConfig, HlsConfi
 use rtmpd::engine::{CloseReason, Protocol};
 
 use crate::support::client::Client;
+use crate::support::frames;
 use crate::support::media::Body::{Delta, Key, VideoHeader};
 use crate::support::world::{LinkId, World};
 
@@ -250,7 +251,7 @@ fn get(world: &mut World, target: &str) -> (LinkId, String) {
 #[test]
 fn over_http_a_key_is_asked_for_before_anything_is_answered() {
     let mut config = with_keys();
-    config.hls = HlsConfig { mode: HlsMode::Always, ..HlsConfig::default() };
+    config.app.hls = HlsConfig { mode: HlsMode::Always, ..HlsConfig::default() };
     let mut world = World::new(config);
     let mut publisher = Client::publishing(&mut world, "cam?key=p");
     publisher.frame(&mut world, 0, VideoHeader, b"h");
@@ -272,7 +273,7 @@ fn over_http_a_key_is_asked_for_before_anything_is_answered() {
 #[test]
 fn the_playlists_of_hls_carry_the_key_on() {
     let mut config = with_keys();
-    config.hls = HlsConfig { mode: HlsMode::Always, ..HlsConfig::default() };
+    config.app.hls = HlsConfig { mode: HlsMode::Always, ..HlsConfig::default() };
     let mut world = World::new(config);
     let _publisher = Client::publishing(&mut world, "cam?key=p");
     let (_, answer) = get(&mut world, "/live/cam.m3u8?key=v");
@@ -335,10 +336,79 @@ fn one_address_tries_to_publish_only_so_often() {
 }
 
 #[test]
+fn one_address_tries_to_play_only_so_often_over_rtmp_and_http() {
+    let limits = AccessLimits { plays_per_second_per_ip: 3, ..AccessLimits::default() };
+    let mut world = World::new(EngineConfig { access: limits, ..with_keys() });
+    let _publisher = Client::publishing(&mut world, "cam?key=p");
+    let play = |world: &mut World, peer: &str| {
+        let mut client = connected_from(world, peer);
+        client.put_play(1, "cam?key=v");
+        client.flush(world);
+        let said = client.said(world);
+        world.wait(0);
+        said.iter().any(|line| line.ends_with("NetStream.Play.Start"))
+    };
+    assert!(play(&mut world, HOME));
+    // Refused ones count: keys cannot be tried quickly. So do HTTP and WebSocket.
+    assert!(get(&mut world, "/live/cam.flv?key=wrong").1.starts_with("HTTP/1.1 403 "));
+    assert!(get(&mut world, "/live/cam.ts?key=v").1.starts_with("HTTP/1.1 200 "));
+    let (link, answer) = get(&mut world, "/live/cam.mp4?key=v");
+    assert!(answer.starts_with("HTTP/1.1 429 ") && answer.contains("Retry-After: 1\r\n"), "{answer}");
+    world.hang_up(link);
+    assert!(!play(&mut world, HOME));
+    assert!(play(&mut world, "10.0.0.1"), "others are not hurt");
+    world.wait(1_000);
+    assert!(play(&mut world, HOME));
+    // One that waits for its stream is one attempt, not two.
+    world.wait(1_000);
+    let links: Vec<LinkId> = (0..3).map(|_| get(&mut world, "/live/late.flv?key=v&wait=30").0).collect();
+    world.wait(400);
+    let _late = Client::publishing(&mut world, "late?key=p");
+    for link in links {
+        let answer = String::from_utf8_lossy(&world.read(link, usize::MAX)).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
+
+#[test]
+fn over_hls_a_player_is_one_attempt_however_often_it_asks() {
+    let limits = AccessLimits { plays_per_second_per_ip: 1, ..AccessLimits::default() };
+    let mut config = EngineConfig { access: limits, ..with_keys() };
+    config.app.hls = HlsConfig { mode: HlsMode::Always, ..HlsConfig::default() };
+    let mut world = World::new(config);
+    let mut publisher = Client::publishing(&mut world, "cam?key=p");
+    publisher.put(9, 1, 0, &frames::video_header(320, 176).payload);
+    for number in 0..200 {
+        let picture = frames::video(u64::from(number) * 40, number % 25 == 0, 0, 500);
+        publisher.put(9, 1, number * 40, &picture.payload);
+        publisher.flush(&mut world);
+        world.wait(40);
+    }
+    let (_, answer) = get(&mut world, "/live/cam.m3u8?key=v");
+    let media = answer.lines().find(|line| line.starts_with("cam/media")).unwrap_or_else(|| panic!("{answer}"));
+    let media = format!("/live/{media}");
+    // Also on new connections, and for what has no session in its address.
+    let (_, playlist) = get(&mut world, &media);
+    let segment = playlist.lines().rfind(|line| line.starts_with("seg-")).unwrap_or_else(|| panic!("{playlist}"));
+    for path in [media.clone(), format!("/live/cam/{segment}"), media.clone()] {
+        assert!(get(&mut world, &path).1.starts_with("HTTP/1.1 200 "), "{path}");
+    }
+    // Another one begins: too early.
+    assert!(get(&mut world, "/live/cam.m3u8?key=v").1.starts_with("HTTP/1.1 429 "));
+    assert!(get(&mut world, &media).1.starts_with("HTTP/1.1 200 "), "who plays goes on");
+    world.wait(1_000);
+    assert!(get(&mut world, "/live/cam.m3u8?key=v").1.starts_with("HTTP/1.1 200 "));
+    // Keys cannot be tried by other files either.
+    world.peer = "10.0.0.9".parse().unwrap();
+    assert!(get(&mut world, "/live/cam/media.m3u8?key=a").1.starts_with("HTTP/1.1 403 "));
+    assert!(get(&mut world, "/live/cam/media.m3u8?key=b").1.starts_with("HTTP/1.1 429 "));
+}
+
+#[test]
 fn a_publisher_above_its_bandwidth_is_closed_and_others_are_not() {
     let limit = 100_000;
-    let limits = AccessLimits { stream_bytes_per_second: limit, ..AccessLimits::default() };
-    let mut world = World::new(with_limits(limits));
+    let app = AppConfig { stream_bytes_per_second: limit, ..AppConfig::default() };
+    let mut world = World::new(EngineConfig { app, ..EngineConfig::default() });
     let mut modest = Client::publishing(&mut world, "modest");
     let mut greedy = Client::publishing(&mut world, "greedy");
     let mut second = 0;

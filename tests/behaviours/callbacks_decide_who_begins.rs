@@ -239,7 +239,8 @@ fn one_who_waits_for_its_stream_over_http_is_asked_about_once() {
 /// A stream with some segments of HLS.
 fn with_hls(callbacks: CallbackConfig) -> (World, Client) {
     let hls = HlsConfig { segment_ms: 1_000, ..HlsConfig::default() };
-    let mut world = World::new(EngineConfig { callbacks, hls, ..EngineConfig::default() });
+    let app = AppConfig { hls, ..AppConfig::default() };
+    let mut world = World::new(EngineConfig { callbacks, app, ..EngineConfig::default() });
     let mut publisher = Client::connected(&mut world, "live");
     publisher.put_publish(1, "cam");
     publisher.flush(&mut world);
@@ -347,7 +348,7 @@ fn the_test_stream_is_not_asked_about() {
 fn a_server_that_was_told_to_end_while_it_asked_lets_nobody_begin() {
     let mut world = world(asking());
     let mut client = asks_to_publish(&mut world, "cam");
-    world.engine.drain();
+    world.engine.drain(world.now, None);
     world.allow("publish");
     assert!(was_told(&mut client, &mut world, PUBLISH_DENIED));
     assert_eq!(world.engine.hub().stream_count(), 0);

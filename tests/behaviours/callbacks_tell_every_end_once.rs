@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rtmpd::config::{CallbackConfig, EngineConfig, HlsConfig, HlsMode, HubLimits, RecordConfig, RecordFormat};
+use rtmpd::config::{AppConfig, CallbackConfig, EngineConfig, HlsConfig, HlsMode, RecordConfig, RecordFormat};
 use rtmpd::engine::Protocol;
 use rtmpd::output::disk::{Command, Done, Outcome};
 use serde_json::json;
@@ -112,7 +112,7 @@ fn a_player_over_http_ends_with_its_stream_and_a_head_request_ends_at_once() {
 #[test]
 fn a_server_that_ends_tells_all_ends_before_it_is_through() {
     let mut config = telling();
-    config.hls = HlsConfig { mode: HlsMode::Always, segment_ms: 1_000, ..HlsConfig::default() };
+    config.app.hls = HlsConfig { mode: HlsMode::Always, segment_ms: 1_000, ..HlsConfig::default() };
     let mut world = World::new(config);
     let mut publisher = Client::publishing(&mut world, "cam");
     let _player = Client::playing(&mut world, "cam");
@@ -168,7 +168,8 @@ fn every_file_of_a_recording_is_told_with_its_publisher() {
     let formats = vec![RecordFormat::Flv];
     let record = RecordConfig { auto: true, directory, formats, split_ms: 1_000, ..RecordConfig::default() };
     let callbacks = CallbackConfig { on_record_done: url("done"), ..CallbackConfig::default() };
-    let mut world = World::new(EngineConfig { record, callbacks, ..EngineConfig::default() });
+    let app = AppConfig { record, ..AppConfig::default() };
+    let mut world = World::new(EngineConfig { app, callbacks, ..EngineConfig::default() });
     world.disk = Some(Vec::new());
     let mut publisher = Client::publishing(&mut world, "cam?key=a");
     publisher.frame(&mut world, 0, AudioHeader, b"\x12\x10");
@@ -215,8 +216,8 @@ impl Play {
     fn new(seed: u64) -> Play {
         // Nothing is tried again: what was told is what was posted.
         let callbacks = CallbackConfig { timeout_ms: 1_000, retries: 0, waiting: 1_000, ..everything() };
-        let hub = HubLimits { grace_ms: 1_000, takeover_silence_ms: 500, ..HubLimits::default() };
-        let world = World::new(EngineConfig { callbacks, hub, ..EngineConfig::default() });
+        let app = AppConfig { grace_ms: 1_000, takeover_silence_ms: 500, ..AppConfig::default() };
+        let world = World::new(EngineConfig { callbacks, app, ..EngineConfig::default() });
         Play { world, rng: Rng::new(seed), peers: Vec::new(), starts: HashMap::new() }
     }
 

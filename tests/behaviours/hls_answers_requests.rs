@@ -52,23 +52,6 @@ fn the_multivariant_playlist_leads_to_the_media_playlist_with_session_and_creden
 }
 
 #[test]
-fn a_player_counts_as_one_viewer_as_long_as_it_asks() {
-    let mut rig = playing();
-    assert_eq!(rig.hls.viewers(rig.now), 0);
-    for _ in 0..3 {
-        rig.get("media.m3u8?session=1");
-        rig.get("media.m3u8?session=2&_HLS_skip=YES");
-        rig.get("media.m3u8");
-    }
-    assert_eq!(rig.hls.viewers(rig.now), 2);
-    rig.now += Duration::from_secs(8);
-    rig.get("media.m3u8?session=2");
-    assert_eq!(rig.hls.viewers(rig.now), 2);
-    rig.now += Duration::from_secs(8);
-    assert_eq!(rig.hls.viewers(rig.now), 1);
-}
-
-#[test]
 fn all_that_wait_for_the_same_part_get_the_same_bytes_when_it_is_there() {
     let mut rig = playing();
     let (msn, part) = open(&mut rig);

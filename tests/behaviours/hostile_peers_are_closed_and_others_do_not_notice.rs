@@ -273,8 +273,8 @@ fn play_and_pause_without_end_and_nothing_read() {
             hostile.flush(&mut world);
             worst = worst.max(world.queued_bytes(hostile.link));
         }
-        let limit = EngineConfig::default().queue;
-        assert!(worst <= limit.bytes + limit.hard_bytes, "{attack}: {worst}");
+        let config = EngineConfig::default();
+        assert!(worst <= config.app.queue.bytes + config.queue.hard_bytes, "{attack}: {worst}");
         if attack < 2 {
             assert!(worst < 3_000_000, "{attack}: {worst}");
         }

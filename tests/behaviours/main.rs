@@ -16,14 +16,19 @@ mod rng;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod a_server_that_drains_lets_others_go_on;
 mod access_is_asked_before_anything_begins;
+mod applications_differ;
 #[path = "../support/backend.rs"]
 mod backend;
 mod both_our_sessions_understand_each_other;
 mod callbacks_decide_who_begins;
 mod callbacks_tell_every_end_once;
 mod callbacks_wait_and_are_tried_again;
+mod encoders_are_told_what_is_wrong;
 mod hls_answers_requests;
+mod hls_begins_at_once;
+mod hls_players_are_clients;
 mod hls_playlists_keep_the_rules;
 mod hostile_peers_are_closed_and_others_do_not_notice;
 mod last_words_are_readable;

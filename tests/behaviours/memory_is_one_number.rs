@@ -1,6 +1,6 @@
 //! `limits.memory_limit`: who has to let go near it, in which order, and that nothing is counted twice or for ever.
 
-use rtmpd::config::{EngineConfig, HlsConfig, HlsMode, HubLimits, QueueLimits, RecordConfig};
+use rtmpd::config::{AppConfig, EngineConfig, HlsConfig, HlsMode, PlayerQueueLimits, QueueLimits, RecordConfig};
 use rtmpd::engine::{CloseReason, Protocol};
 
 use crate::support::client::{CHUNK_SIZE, Client};
@@ -12,8 +12,13 @@ const OUT: fn(usize) -> CloseReason = CloseReason::OutOfMemory;
 
 /// Nothing but memory makes anybody skip or go.
 fn config(memory_limit: usize) -> EngineConfig {
-    let queue = QueueLimits { lag_ms: 3_600_000, stall_timeout_ms: 3_600_000, ..QueueLimits::default() };
-    EngineConfig { memory_limit, queue, ..EngineConfig::default() }
+    let queue = QueueLimits { stall_timeout_ms: 3_600_000, ..QueueLimits::default() };
+    EngineConfig { memory_limit, queue, app: app(), ..EngineConfig::default() }
+}
+
+fn app() -> AppConfig {
+    let queue = PlayerQueueLimits { lag_ms: 3_600_000, ..PlayerQueueLimits::default() };
+    AppConfig { queue, ..AppConfig::default() }
 }
 
 /// 25 pictures per second, a key frame every 10.
@@ -104,6 +109,24 @@ fn the_slowest_players_skip_first_and_nobody_else_notices() {
         }
     }
     assert!(world.is_open(publisher.link));
+}
+
+#[test]
+fn a_flood_that_is_quicker_than_anybody_can_be_called_slow_finds_the_limit_too() {
+    let limit = 4_000_000;
+    let mut world = World::new(config(limit));
+    let mut publisher = Client::publishing(&mut world, "a");
+    let player = Client::playing(&mut world, "a?join=key");
+    world.set_window(player.link, 0);
+    let mut quick = Client::playing(&mut world, "a?join=key");
+    for step in 0..1_000 {
+        // No time passes.
+        let kind = if step % 10 == 0 { Key } else { Delta };
+        publisher.big_frame(&mut world, step, kind, step.to_string().as_bytes(), 20_000);
+        assert_eq!(numbers(&mut quick, &mut world), [step]);
+        assert!(world.engine.memory_used() <= limit / 100 * 98, "{}", world.engine.memory_used());
+    }
+    assert!(world.is_open(player.link) && world.dropped_messages(player.link) > 0);
 }
 
 #[test]
@@ -198,7 +221,7 @@ fn the_largest_pictures_are_forgotten_before_anybody_is_closed() {
 fn a_recording_ends_with_the_reason_while_its_stream_goes_on() {
     let limit = 4_000_000;
     let record = RecordConfig { auto: true, ..RecordConfig::default() };
-    let mut world = World::new(EngineConfig { record, ..config(limit) });
+    let mut world = World::new(EngineConfig { app: AppConfig { record, ..app() }, ..config(limit) });
     // A disk that never answers.
     world.disk = Some(Vec::new());
     let mut publisher = Client::publishing(&mut world, "a");
@@ -219,7 +242,7 @@ fn a_recording_ends_with_the_reason_while_its_stream_goes_on() {
 fn playlists_of_hls_get_shorter_before_anybody_is_closed() {
     let limit = 12_000_000;
     let hls = HlsConfig { mode: HlsMode::Always, ..HlsConfig::default() };
-    let mut world = World::new(EngineConfig { hls, ..config(limit) });
+    let mut world = World::new(EngineConfig { app: AppConfig { hls, ..app() }, ..config(limit) });
     let mut crowd: Vec<Client> = (0..12).map(|number| Client::publishing(&mut world, &format!("{number}"))).collect();
     let header = frames::video_header(640, 480);
     for publisher in &mut crowd {
@@ -240,8 +263,8 @@ fn playlists_of_hls_get_shorter_before_anybody_is_closed() {
 
 #[test]
 fn who_watches_over_a_websocket_and_reads_nothing_cannot_pile_up_what_it_says() {
-    let hub = HubLimits { grace_ms: 0, ..HubLimits::default() };
-    let mut world = World::new(EngineConfig { hub, ..config(0) });
+    let app = AppConfig { grace_ms: 0, ..app() };
+    let mut world = World::new(EngineConfig { app, ..config(0) });
     let mut publisher = Client::publishing(&mut world, "a");
     let link = world.try_accept_as(Protocol::Http).unwrap();
     world.set_window(link, 0);

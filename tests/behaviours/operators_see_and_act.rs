@@ -120,6 +120,30 @@ fn a_stream_is_told_with_its_publisher_and_players() {
 }
 
 #[test]
+fn a_slow_player_is_seen_by_its_lag_and_its_drops() {
+    let mut world = world();
+    let (mut publisher, player) = streaming(&mut world);
+    assert_eq!(get(&mut world, "streams/live/cam")["lag_ms"], 0);
+    world.set_window(player.link, 0);
+    let lag_ms = EngineConfig::default().app.queue.lag_ms;
+    let mut longest = 0;
+    for number in 26..26 + (lag_ms + 1_000) / 40 {
+        publisher.frame(&mut world, number * 40, if number % 25 == 1 { Body::Key } else { Body::Delta }, b"picture");
+        world.wait(40);
+        let stream = get(&mut world, "streams/live/cam");
+        let lag = stream["lag_ms"].as_u64().unwrap();
+        assert_eq!(get(&mut world, "streams")[0]["lag_ms"], lag);
+        let clients = get(&mut world, "clients?stream=live/cam");
+        assert_eq!(clients[1]["lag_ms"], lag, "the slowest one's");
+        longest = lag.max(longest);
+    }
+    assert!(longest + 100 > lag_ms.into() && longest < u64::from(lag_ms) + 100, "{longest}");
+    assert!(get(&mut world, "streams/live/cam")["dropped_messages"].as_u64() > Some(10));
+    let (_, _, page) = ask_with(&mut world, "GET /metrics", "");
+    assert!(page.contains("\nrtmpd_stream_lag_seconds{stream=\"live/cam\"} "), "{page}");
+}
+
+#[test]
 fn clients_are_listed_and_closed() {
     let mut world = world();
     let (publisher, player) = streaming(&mut world);
@@ -221,10 +245,10 @@ fn a_server_that_drains_takes_nobody_new() {
     early.flush(&mut world);
     world.wait(2_000);
     assert!(!world.is_open(early.link) && world.is_open(player.link), "who plays goes on");
-    assert!(!world.engine.is_drained());
+    assert!(!world.engine.is_drained(world.now));
     world.hang_up(player.link);
     world.hang_up(publisher.link);
-    assert!(world.engine.is_drained());
+    assert!(world.engine.is_drained(world.now));
 }
 
 #[test]
@@ -398,7 +422,13 @@ fn metrics_can_be_read_by_prometheus() {
         assert_eq!(value(name, labels), expected, "{name} {labels}");
     }
     // Pictures and sound; not the two headers.
-    assert_eq!(value("rtmpd_added_delay_seconds_count", ""), 52.0);
+    for (name, labels) in
+        [("rtmpd_added_delay_seconds", ""), ("rtmpd_stream_added_delay_seconds", "stream=\"live/cam\"")]
+    {
+        assert_eq!(value(&format!("{name}_count"), labels), 52.0);
+        let infinity = format!("{labels}{}le=\"+Inf\"", if labels.is_empty() { "" } else { "," });
+        assert_eq!(value(&format!("{name}_bucket"), &infinity), 52.0);
+    }
     assert!(value("rtmpd_bytes_total", "direction=\"in\"") > 0.0 && value("rtmpd_cache_bytes", "") > 0.0);
     assert!(value("rtmpd_memory_bytes", "use=\"gop\"") >= value("rtmpd_cache_bytes", ""));
     assert!(value("rtmpd_memory_bytes", "use=\"connections\"") > 1_000.0);
@@ -406,6 +436,66 @@ fn metrics_can_be_read_by_prometheus() {
     for (_, _, count) in samples.iter().filter(|(name, ..)| name == "rtmpd_added_delay_seconds_bucket") {
         assert!(*count >= last);
         last = *count;
+    }
+}
+
+/// What an issue asks of the metrics, each with what it is called.
+const WANTED: [&str; 14] = [
+    "rtmpd_connections",
+    "rtmpd_streams",
+    "rtmpd_bytes_total",
+    "rtmpd_messages_total",
+    "rtmpd_dropped_messages_total",
+    "rtmpd_closes_total",
+    "rtmpd_turn_seconds",
+    "rtmpd_added_delay_seconds",
+    "rtmpd_stream_added_delay_seconds",
+    "rtmpd_queue_bytes",
+    "process_resident_memory_bytes",
+    "rtmpd_disk_queue_bytes",
+    "rtmpd_players",
+    "rtmpd_stream_warnings",
+];
+
+#[test]
+fn every_metric_that_the_dashboard_shows_is_there() {
+    let mut world = world();
+    world.engine.set_memory_bytes(1);
+    let (_publisher, _player) = streaming(&mut world);
+    let (_, _, page) = ask_with(&mut world, "GET /metrics", "");
+    let kinds: Vec<(&str, &str)> =
+        page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
+    let dashboard = include_str!("../../contrib/grafana-dashboard.json");
+    let dashboard: Value = serde_json::from_str(dashboard).unwrap();
+    let mut shown = Vec::new();
+    expressions(&dashboard, &mut shown);
+    assert!(shown.len() > 10, "{shown:?}");
+    let names = shown.iter().flat_map(|text| text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')));
+    let names = names.filter(|word| word.starts_with("rtmpd_") || word.starts_with("process_"));
+    for name in names.chain(WANTED) {
+        let is_there = kinds.iter().any(|(metric, kind)| {
+            let suffix = name.strip_prefix(metric);
+            suffix == Some("") || (*kind == "histogram" && matches!(suffix, Some("_bucket" | "_sum" | "_count")))
+        });
+        assert!(is_there, "{name} is no metric of\n{page}");
+    }
+}
+
+/// The queries of a dashboard.
+fn expressions(value: &Value, into: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(text) if ["expr", "query", "definition"].contains(&name.as_str()) => {
+                        into.push(text.clone());
+                    }
+                    _ => expressions(value, into),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| expressions(value, into)),
+        _ => {}
     }
 }
 

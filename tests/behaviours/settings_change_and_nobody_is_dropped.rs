@@ -62,8 +62,8 @@ fn a_bandwidth_limit_reaches_publishers_who_are_there() {
     let mut world = World::new(EngineConfig::default());
     let mut publisher = Client::publishing(&mut world, "a");
     publisher.big_frame(&mut world, 0, Key, b"k", 100_000);
-    let access = AccessLimits { stream_bytes_per_second: 1_000, ..AccessLimits::default() };
-    world.engine.reload(EngineConfig { access, ..EngineConfig::default() });
+    let app = AppConfig { stream_bytes_per_second: 1_000, ..AppConfig::default() };
+    world.engine.reload(EngineConfig { app, ..EngineConfig::default() });
     publisher.big_frame(&mut world, 40, Delta, b"p", 4_000);
     assert!(world.is_open(publisher.link) && !world.is_shut(publisher.link));
     publisher.big_frame(&mut world, 80, Delta, b"p", 4_000);

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use rtmpd::config::{EngineConfig, RecordConfig, RecordFormat};
+use rtmpd::config::{AppConfig, EngineConfig, RecordConfig, RecordFormat};
+use rtmpd::engine::Protocol;
 use rtmpd::output::disk::{Command, Done, Outcome};
 
 use crate::support::client::Client;
@@ -17,7 +18,8 @@ const STEP_MS: u32 = 20;
 fn world() -> World {
     let formats = vec![RecordFormat::Flv, RecordFormat::Ts, RecordFormat::Mp4];
     let record = RecordConfig { auto: true, formats, ..RecordConfig::default() };
-    let mut world = World::new(EngineConfig { record, ..EngineConfig::default() });
+    let app = AppConfig { record, ..AppConfig::default() };
+    let mut world = World::new(EngineConfig { app, ..EngineConfig::default() });
     world.disk = Some(Vec::new());
     world
 }
@@ -91,4 +93,35 @@ fn a_disk_on_which_everything_fails_delays_no_frame() {
     every_frame_is_there_at_once(&mut world(), |world| {
         answer(world, world.now, Some("the disk is full"));
     });
+}
+
+fn answer_now(world: &mut World, failure: Option<&str>) -> usize {
+    answer(world, world.now, failure)
+}
+
+#[test]
+fn a_recording_that_failed_is_begun_again_when_the_operator_says_so() {
+    let mut world = world();
+    let mut publisher = Client::publishing(&mut world, "a");
+    let ask = |world: &mut World, method: &str| {
+        let link = world.try_accept_as(Protocol::Http).unwrap();
+        let request = format!("{method} /api/v1/streams/live/a/recording HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        world.send(link, request.as_bytes());
+        String::from_utf8(world.read(link, usize::MAX)).unwrap().split(' ').nth(1).map(str::to_owned).unwrap()
+    };
+    let send = |world: &mut World, publisher: &mut Client, from_ms: u32| {
+        for at_ms in (from_ms..from_ms + 1_000).step_by(STEP_MS as usize) {
+            publisher.frame(world, at_ms, if at_ms % 200 == 0 { Key } else { Delta }, b"p");
+            world.wait(STEP_MS.into());
+        }
+    };
+    send(&mut world, &mut publisher, 0);
+    assert!(answer_now(&mut world, Some("the disk is full")) > 0);
+    send(&mut world, &mut publisher, 1_000);
+    assert_eq!(answer_now(&mut world, None), 0, "it is not tried again by itself");
+    assert_eq!(ask(&mut world, "DELETE"), "404", "it has ended");
+    assert_eq!(ask(&mut world, "PUT"), "201");
+    send(&mut world, &mut publisher, 2_000);
+    assert!(answer_now(&mut world, None) > 0);
+    assert_eq!(ask(&mut world, "DELETE"), "204");
 }

@@ -1,14 +1,14 @@
 //! Players that read slowly, or not at all.
 
-use rtmpd::config::{EngineConfig, QueueLimits};
+use rtmpd::config::{AppConfig, EngineConfig, PlayerQueueLimits, QueueLimits};
 use rtmpd::engine::CloseReason;
 
 use crate::support::client::Client;
 use crate::support::media::Body::{Delta, Key, VideoHeader};
 use crate::support::world::World;
 
-fn world(queue: QueueLimits) -> World {
-    World::new(EngineConfig { queue, ..EngineConfig::default() })
+fn world(queue: PlayerQueueLimits) -> World {
+    World::new(EngineConfig { app: AppConfig { queue, ..AppConfig::default() }, ..EngineConfig::default() })
 }
 
 /// 25 pictures per second of 1000 bytes, a key frame every 10: from `from` on, `count` of them.
@@ -35,7 +35,7 @@ fn assert_gaps_end_at_key_frames(seen: &[u32]) {
 
 #[test]
 fn a_player_with_too_many_bytes_waiting_skips_whole_groups() {
-    let mut world = world(QueueLimits { bytes: 12_000, ..QueueLimits::default() });
+    let mut world = world(PlayerQueueLimits { bytes: 12_000, ..PlayerQueueLimits::default() });
     let mut publisher = Client::publishing(&mut world, "a");
     let mut slow = Client::playing(&mut world, "a");
     let mut quick = Client::playing(&mut world, "a");
@@ -56,7 +56,7 @@ fn a_player_with_too_many_bytes_waiting_skips_whole_groups() {
 
 #[test]
 fn a_player_that_lags_skips_to_the_newest_key_frame() {
-    let mut world = world(QueueLimits { lag_ms: 500, ..QueueLimits::default() });
+    let mut world = world(PlayerQueueLimits { lag_ms: 500, ..PlayerQueueLimits::default() });
     let mut publisher = Client::publishing(&mut world, "a");
     let mut player = Client::playing(&mut world, "a");
     world.set_window(player.link, 0);
@@ -72,7 +72,7 @@ fn a_player_that_lags_skips_to_the_newest_key_frame() {
 fn a_player_that_takes_nothing_is_closed() {
     // With the window shut in the middle of a message, and where one ends.
     for cut in [true, false] {
-        let limits = QueueLimits { lag_ms: 500, ..QueueLimits::default() };
+        let limits = PlayerQueueLimits { lag_ms: 500, ..PlayerQueueLimits::default() };
         let mut world = world(limits);
         let mut publisher = Client::publishing(&mut world, "a");
         let player = Client::playing(&mut world, "a");
@@ -92,7 +92,7 @@ fn a_player_that_takes_nothing_is_closed() {
 
 #[test]
 fn a_player_that_reads_a_little_now_and_then_is_not_stalled() {
-    let mut world = world(QueueLimits::default());
+    let mut world = world(PlayerQueueLimits::default());
     let mut publisher = Client::publishing(&mut world, "a");
     let mut player = Client::playing(&mut world, "a");
     world.set_window(player.link, 50);
@@ -106,7 +106,7 @@ fn a_player_that_reads_a_little_now_and_then_is_not_stalled() {
 
 #[test]
 fn the_streams_of_one_slow_connection_each_skip_to_their_own_key_frame() {
-    let mut world = world(QueueLimits { bytes: 20_000, ..QueueLimits::default() });
+    let mut world = world(PlayerQueueLimits { bytes: 20_000, ..PlayerQueueLimits::default() });
     let mut publishers = ["a", "b"].map(|name| Client::publishing(&mut world, name));
     let mut player = Client::playing_on(&mut world, 1, "a?join=key");
     player.play(&mut world, 2, "b?join=key");
@@ -143,7 +143,7 @@ fn the_streams_of_one_slow_connection_each_skip_to_their_own_key_frame() {
 
 #[test]
 fn a_key_frame_that_replaces_a_waiting_join_takes_what_needs_it_along() {
-    let mut world = world(QueueLimits::default());
+    let mut world = world(PlayerQueueLimits::default());
     let mut publisher = Client::publishing(&mut world, "a");
     send(&mut world, &mut publisher, 0, 5);
     let mut player = Client::connected(&mut world, "live");
@@ -161,8 +161,8 @@ fn a_key_frame_that_replaces_a_waiting_join_takes_what_needs_it_along() {
 
 #[test]
 fn what_is_never_dropped_is_bounded_too() {
-    let limits = QueueLimits { hard_bytes: 100_000, ..QueueLimits::default() };
-    let mut world = world(limits);
+    let queue = QueueLimits { hard_bytes: 100_000, ..QueueLimits::default() };
+    let mut world = World::new(EngineConfig { queue, ..EngineConfig::default() });
     let mut publisher = Client::publishing(&mut world, "a");
     let player = Client::playing(&mut world, "a");
     let mut quick = Client::playing(&mut world, "a");
@@ -176,4 +176,21 @@ fn what_is_never_dropped_is_bounded_too() {
     world.wait(1_000);
     assert_eq!(world.close_reason(player.link), Some(&CloseReason::QueueFull(100_000)));
     assert_eq!(quick.seen(&mut world).len(), 30);
+}
+
+#[test]
+fn tiny_messages_weigh_what_they_cost_and_not_only_their_bytes() {
+    let mut world = world(PlayerQueueLimits { bytes: 65_536, lag_ms: 60_000 });
+    let mut publisher = Client::publishing(&mut world, "a");
+    let mut stuck = Client::playing(&mut world, "a");
+    publisher.frame(&mut world, 0, VideoHeader, b"");
+    publisher.frame(&mut world, 0, Key, b"first");
+    world.set_window(stuck.link, 0);
+    // 50 KB on the wire altogether.
+    for step in 1..2_000 {
+        publisher.frame(&mut world, step, Delta, b"x");
+    }
+    world.set_window(stuck.link, usize::MAX);
+    let seen = stuck.seen(&mut world).len();
+    assert!(seen < 800, "{seen} of 2000 messages waited");
 }

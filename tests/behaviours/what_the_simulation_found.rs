@@ -1,6 +1,6 @@
 //! Faults that the simulation and the fuzzers found, each in the fewest steps.
 
-use rtmpd::config::{EngineConfig, HlsConfig, HlsMode, QueueLimits, RecordConfig};
+use rtmpd::config::{AppConfig, EngineConfig, HlsConfig, HlsMode, PlayerQueueLimits, RecordConfig};
 use rtmpd::container::flv::file::FlvDemuxer;
 use rtmpd::engine::Protocol;
 
@@ -12,6 +12,10 @@ use crate::support::world::{LinkId, World};
 const AVC_RECORD: &[u8] = b"\x01\x42\xC0\x1E\xFF\xE1\0\x07\x67\x42\xC0\x1E\xDA\x10\x99\x01\0\x04\x68\xCE\x3C\x80";
 const PICTURE: &[u8] = b"\0\0\0\x02\x65a";
 
+fn with(app: AppConfig) -> EngineConfig {
+    EngineConfig { app, ..EngineConfig::default() }
+}
+
 fn view(world: &mut World, path: &str, fields: &str) -> LinkId {
     let link = world.try_accept_as(Protocol::Http).unwrap();
     world.send(link, format!("GET {path} HTTP/1.1\r\nHost: h\r\n{fields}\r\n").as_bytes());
@@ -21,8 +25,8 @@ fn view(world: &mut World, path: &str, fields: &str) -> LinkId {
 #[test]
 fn hls_that_is_always_made_goes_with_its_stream() {
     let hls = HlsConfig { mode: HlsMode::Always, ..HlsConfig::default() };
-    let config = EngineConfig { hls, ..EngineConfig::default() };
-    let (grace_ms, idle_ms) = (config.hub.grace_ms, config.hls.idle_timeout_ms);
+    let config = with(AppConfig { hls, ..AppConfig::default() });
+    let (grace_ms, idle_ms) = (config.app.grace_ms, config.app.hls.idle_timeout_ms);
     let mut world = World::new(config);
     for number in 0..5 {
         let publisher = Client::publishing(&mut world, &format!("s{number}"));
@@ -36,8 +40,8 @@ fn hls_that_is_always_made_goes_with_its_stream() {
 #[test]
 fn hls_that_is_always_made_stays_where_its_publisher_returns() {
     let hls = HlsConfig { mode: HlsMode::Always, ..HlsConfig::default() };
-    let config = EngineConfig { hls, ..EngineConfig::default() };
-    let (grace_ms, idle_ms) = (config.hub.grace_ms, config.hls.idle_timeout_ms);
+    let config = with(AppConfig { hls, ..AppConfig::default() });
+    let (grace_ms, idle_ms) = (config.app.grace_ms, config.app.hls.idle_timeout_ms);
     let mut world = World::new(config);
     let publisher = Client::publishing(&mut world, "a");
     world.hang_up(publisher.link);
@@ -57,7 +61,7 @@ fn hls_that_is_always_made_stays_where_its_publisher_returns() {
 #[test]
 fn a_slow_viewer_of_a_stream_that_ended_gets_nothing_of_the_next_one_behind_the_last_words() {
     let config = EngineConfig::default();
-    let grace_ms = config.hub.grace_ms;
+    let grace_ms = config.app.grace_ms;
     let mut world = World::new(config);
     let mut publisher = Client::publishing(&mut world, "a");
     let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
@@ -110,7 +114,7 @@ fn a_viewer_of_mp4_who_waited_gets_no_sound_before_the_init_segment() {
 #[test]
 fn sound_that_waited_for_a_picture_is_recorded_with_the_header_it_came_with() {
     let record = RecordConfig { auto: true, ..RecordConfig::default() };
-    let mut world = World::new(EngineConfig { record, ..EngineConfig::default() });
+    let mut world = World::new(with(AppConfig { record, ..AppConfig::default() }));
     world.disk = Some(Vec::new());
     let mut disk = Disk::default();
     let mut publisher = Client::publishing(&mut world, "a");
@@ -152,7 +156,7 @@ fn sound_that_waited_for_a_picture_is_recorded_with_the_header_it_came_with() {
 #[test]
 fn a_disk_that_fails_for_a_while_costs_one_recording() {
     let record = RecordConfig { auto: true, ..RecordConfig::default() };
-    let mut world = World::new(EngineConfig { record, ..EngineConfig::default() });
+    let mut world = World::new(with(AppConfig { record, ..AppConfig::default() }));
     world.disk = Some(Vec::new());
     let mut disk = Disk::default();
     for round in 0..3 {
@@ -163,7 +167,7 @@ fn a_disk_that_fails_for_a_while_costs_one_recording() {
             disk.work(&mut world, 100, || round == 1 && at >= 25);
         }
         world.hang_up(publisher.link);
-        world.wait(EngineConfig::default().hub.grace_ms);
+        world.wait(EngineConfig::default().app.grace_ms);
         disk.settle(&mut world);
     }
     disk.assert_nothing_open();
@@ -175,8 +179,8 @@ fn a_disk_that_fails_for_a_while_costs_one_recording() {
 
 #[test]
 fn a_viewer_over_http_for_whom_the_past_is_too_much_begins_with_the_next_key_frame() {
-    let queue = QueueLimits { bytes: 50_000, hard_bytes: 50_000, ..QueueLimits::default() };
-    let mut world = World::new(EngineConfig { queue, ..EngineConfig::default() });
+    let queue = PlayerQueueLimits { bytes: 50_000, ..PlayerQueueLimits::default() };
+    let mut world = World::new(with(AppConfig { queue, ..AppConfig::default() }));
     let mut publisher = Client::publishing(&mut world, "a");
     publisher.frame(&mut world, 0, VideoHeader, AVC_RECORD);
     publisher.big_frame(&mut world, 0, Key, PICTURE, 40_000);
@@ -195,8 +199,8 @@ fn a_viewer_over_http_for_whom_the_past_is_too_much_begins_with_the_next_key_fra
 
 #[test]
 fn a_slow_viewer_of_mp4_gets_the_next_publishers_init_segment_also_where_its_pictures_were_dropped() {
-    let queue = QueueLimits { bytes: 1_000, ..QueueLimits::default() };
-    let mut world = World::new(EngineConfig { queue, ..EngineConfig::default() });
+    let queue = PlayerQueueLimits { bytes: 1_000, ..PlayerQueueLimits::default() };
+    let mut world = World::new(with(AppConfig { queue, ..AppConfig::default() }));
     let mut publisher = Client::publishing(&mut world, "a");
     publisher.frame(&mut world, 0, VideoHeader, AVC_RECORD);
     publisher.frame(&mut world, 0, Key, PICTURE);
@@ -219,8 +223,8 @@ fn a_slow_viewer_of_mp4_gets_the_next_publishers_init_segment_also_where_its_pic
 #[test]
 fn files_of_hls_that_the_disk_writes_late_do_not_disturb_the_recording_that_has_its_number_by_then() {
     let hls = HlsConfig { directory: "hls".to_owned(), segment_ms: 500, ..HlsConfig::default() };
-    let config = EngineConfig { hls, ..EngineConfig::default() };
-    let idle_s = config.hls.idle_timeout_ms as u32 / 1_000 + 5;
+    let config = with(AppConfig { hls, ..AppConfig::default() });
+    let idle_s = config.app.hls.idle_timeout_ms as u32 / 1_000 + 5;
     let mut world = World::new(config);
     world.disk = Some(Vec::new());
     let mut publisher = Client::publishing(&mut world, "a");

@@ -1,16 +1,18 @@
 // Opens the console in a headless Chromium, uses it, and prints what was seen as one line of JSON.
 //
-//     node console.mjs URL [FOLDER] [--mock]
+//     node console.mjs URL [FOLDER] [--mock | --token TOKEN]
 //
-// URL is that of a server with `--test-stream`. Screenshots go into FOLDER. With --mock the API is played by this script,
-// which has more streams to show (a hostile name among them) than a fresh server; pictures come from the server.
+// URL is that of a server with `--test-stream` to which somebody publishes; that one is closed. Screenshots go into
+// FOLDER. With --mock the API is played by this script, which has more streams to show (a hostile name among them) than a
+// fresh server; pictures come from the server. With --token the server wants one, and only that is looked at.
 
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-const args = process.argv.slice(2).filter((arg) => arg !== "--mock");
-const isMock = process.argv.includes("--mock");
-const [url, folder] = args;
+const args = process.argv.slice(2);
+const isMock = args.includes("--mock");
+const token = args.includes("--token") ? args[args.indexOf("--token") + 1] : null;
+const [url, folder] = args.filter((arg, at) => !arg.startsWith("--") && args[at - 1] !== "--token");
 const HOSTILE = 'live/<img src=x onerror="window.hacked=1">';
 const result = { url, troubles: [], checks: {} };
 
@@ -83,7 +85,7 @@ async function answer(route) {
 // ---- Use
 
 const browser = await chromium.launch({
-  executablePath: "/usr/bin/chromium",
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--autoplay-policy=no-user-gesture-required"],
 });
@@ -94,7 +96,7 @@ async function open(width, height, scheme) {
   page.on("pageerror", (error) => result.troubles.push(`page: ${error.message}`));
   page.on("console", (message) => {
     // A picture of a played stream that the server does not have, and the locked API, are meant.
-    const isMeant = isMock && /WebSocket connection|status of 40[14]/.test(message.text());
+    const isMeant = (isMock && /WebSocket connection|status of 404/.test(message.text())) || /status of 401/.test(message.text());
     if (["error", "warning"].includes(message.type()) && !isMeant) result.troubles.push(`console: ${message.text()}`);
   });
   if (isMock) await page.route("**/api/v1/**", answer);
@@ -105,6 +107,40 @@ const shot = (page, name, fullPage = false) => (folder ? page.screenshot({ path:
 const check = (name, ok) => { result.checks[name] = Boolean(ok); };
 const isWide = (page) => page.evaluate("document.documentElement.scrollWidth > innerWidth");
 
+// Texts that stand out too little from what is behind them (WCAG 2.2, 1.4.3), pictures and what cannot be used aside.
+const faint = (page) => page.evaluate(() => {
+  const parse = (text) => {
+    const [r, g, b, a = 1] = text.match(/[\d.]+/g).map(Number);
+    return { rgb: [r, g, b], a };
+  };
+  const light = (rgb) => rgb.map((part) => part / 255).map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
+  const over = (top, below) => top.rgb.map((part, at) => part * top.a + below[at] * (1 - top.a));
+  const ground = (element) => {
+    if (!element) return [255, 255, 255];
+    const own = parse(getComputedStyle(element).backgroundColor);
+    return own.a === 1 ? own.rgb : over(own, ground(element.parentElement));
+  };
+  const found = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const hasText = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+    if (!hasText || element.closest(".picture, .hidden-text, .skip, noscript, :disabled") || !element.checkVisibility()) continue;
+    const style = getComputedStyle(element);
+    const below = ground(element);
+    const [one, two] = [light(over(parse(style.color), below)), light(below)].sort((a, b) => b - a);
+    const ratio = (one + 0.05) / (two + 0.05);
+    const size = parseFloat(style.fontSize);
+    const least = size >= 24 || (size >= 18.66 && style.fontWeight >= 700) ? 3 : 4.5;
+    if (!(ratio >= least)) found.push(`${element.className || element.tagName} ${element.textContent.trim().slice(0, 20)}: ${ratio.toFixed(2)}`);
+  }
+  return found;
+});
+async function checkContrast(page, name) {
+  const found = await faint(page);
+  check(`texts are readable, ${name}`, found.length === 0);
+  if (found.length) result.faint = [...result.faint ?? [], ...found];
+}
+
 async function unlessItFails(name, action) {
   try {
     await action();
@@ -113,13 +149,13 @@ async function unlessItFails(name, action) {
   }
 }
 
-await unlessItFails("desktop", async () => {
+if (!token) await unlessItFails("desktop", async () => {
   const page = await open(1360, 900, "light");
   const video = '[aria-label="Stream live/test"] video';
   await page.waitForFunction((of) => document.querySelector(of)?.readyState >= 3, video, { timeout: 20_000 });
   const frames = () => page.evaluate((of) => document.querySelector(of).getVideoPlaybackQuality().totalVideoFrames, video);
   const before = await frames();
-  await page.waitForTimeout(isMock ? 25_000 : 8_000);
+  await page.waitForTimeout(isMock ? 10_000 : 8_000);
   result.frames = await frames() - before;
   check("pictures move", result.frames > 50);
   result.behindMs = await page.evaluate((of) => {
@@ -127,48 +163,66 @@ await unlessItFails("desktop", async () => {
     return Math.round((buffered.end(buffered.length - 1) - currentTime) * 1000);
   }, video);
   check("at the live edge", result.behindMs < 1500);
-  const points = await page.evaluate(() => document.querySelector('[aria-label="Stream live/test"] .line').getAttribute("d").split("L").length);
-  check("plots fill", points >= 4);
+  const points = await page.evaluate(() => [...document.querySelectorAll('[aria-label="Stream live/test"] .line')]
+    .map((line) => (line.getAttribute("d") ?? "").split("L").length));
+  check("plots of bitrate and delay fill", points.length === 3 && points.every((count) => count >= 4));
+  const lines = await page.locator("#lines code").allTextContents();
+  const { port } = await page.evaluate(() => ({ port: rtmpPort }));
+  const starts = ["ffmpeg -re", `rtmp://${new URL(url).hostname}:${port}/live`, "test", "ffplay -fflags nobuffer rtmp://"];
+  check("lines for this server are there", starts.every((start) => lines.some((line) => line.startsWith(start))));
+  await page.fill("#publish-key", "a b");
+  const keyed = await page.locator("#lines code").allTextContents();
+  check("a key comes into the lines", keyed.includes("test?key=a%20b") && keyed.some((line) => line.endsWith("/live/test?key=a%20b'")));
+  await page.fill("#publish-key", "");
+  await checkContrast(page, "light");
   check("names of streams are only text", !(await page.evaluate("window.hacked")));
   await shot(page, "desktop-light", true);
 
-  // By keyboard alone: to the first button that closes a client, and yes.
-  const rows = () => page.locator("#client-rows tr").count();
-  const had = await rows();
+  // By keyboard alone: to the button that closes the publisher, and yes.
+  await page.locator("#main").focus();
   let steps = 0;
-  const isThere = () => page.evaluate("document.activeElement.closest('#client-rows') !== null && document.activeElement.tagName === 'BUTTON'");
-  while (steps < 80 && !(await isThere())) {
+  const isThere = () => page.evaluate("(document.activeElement.getAttribute('aria-label') ?? '').startsWith('Close publisher')");
+  while (steps < 120 && !(await isThere())) {
     await page.keyboard.press("Tab");
     steps += 1;
   }
   check("the keyboard reaches the close button", await isThere());
   const outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle");
   check("focus is seen", outline === "solid");
-  // The first is the publisher of nothing that would be missed where the API is played; else the last one listed.
-  if (!isMock) await page.locator("#client-rows button").last().focus();
   await page.keyboard.press("Enter");
   check("it is asked before", await page.locator("#confirm").evaluate((dialog) => dialog.open));
   check("the careful answer has the focus", await page.evaluate("document.activeElement.id === 'confirm-no'"));
   await shot(page, "confirm");
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
-  await page.waitForFunction((count) => document.querySelectorAll("#client-rows tr").length < count || !count, had, { timeout: 5000 })
-    .then(() => check("a click closes a client", true), () => check("a click closes a client", !isMock));
+  const isGone = () => document.querySelector("#client-rows [aria-label^='Close publisher']") === null;
+  await page.waitForFunction(isGone, null, { timeout: 5000 })
+    .then(() => check("a click closes a client", true), () => check("a click closes a client", false));
+  const isTold = () => document.querySelector("#session-rows").textContent.includes("closed by the operator");
+  if (!isMock) {
+    await page.waitForFunction(isTold, null, { timeout: 10_000 })
+      .then(() => check("the reason is told", true), () => check("the reason is told", false));
+  }
   check("the focus is not lost", await page.evaluate("document.activeElement !== document.body"));
   await page.context().close();
 });
 
-await unlessItFails("dark", async () => {
+if (!token) await unlessItFails("dark", async () => {
   const page = await open(1360, 900, "dark");
-  await page.waitForTimeout(isMock ? 12_000 : 5_000);
+  await page.waitForTimeout(5_000);
+  await checkContrast(page, "dark");
   await shot(page, "desktop-dark", true);
   await page.context().close();
 });
 
-await unlessItFails("phone", async () => {
+if (!token) await unlessItFails("phone", async () => {
   const page = await open(360, 740, "light");
   await page.waitForTimeout(6_000);
   check("no sideways scroll at 360 px", !(await isWide(page)));
+  const small = await page.evaluate(() => [...document.querySelectorAll("button")].filter((button) => button.checkVisibility())
+    .filter((button) => button.getBoundingClientRect().height < 30).map((button) => button.textContent));
+  check("buttons can be hit by a finger", small.length === 0);
+  await checkContrast(page, "phone");
   await shot(page, "phone", true);
   await page.context().close();
 });
@@ -193,6 +247,28 @@ if (isMock) {
     await page.context().close();
   });
 }
+
+if (token) await unlessItFails("token", async () => {
+  const page = await open(1100, 800, "light");
+  await page.waitForSelector("#gate:not([hidden])");
+  check("the field for the token has the focus", await page.evaluate("document.activeElement.id === 'token'"));
+  await page.keyboard.type("no");
+  await page.keyboard.press("Enter");
+  await page.waitForTimeout(2000);
+  check("a wrong token opens nothing", await page.locator("#gate").isVisible() && !(await page.locator("#content").isVisible()));
+  await shot(page, "token");
+  await checkContrast(page, "gate");
+  await page.locator("#token").fill(token);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#stream-list article", { timeout: 5000 });
+  const video = '[aria-label="Stream live/test"] video';
+  await page.waitForFunction((of) => document.querySelector(of)?.readyState >= 3, video, { timeout: 20_000 });
+  check("the token opens it", true);
+  await page.reload();
+  await page.waitForSelector("#stream-list article", { timeout: 5000 });
+  check("the tab remembers it", await page.locator("#gate").isHidden());
+  await page.context().close();
+});
 
 await browser.close();
 console.log(JSON.stringify(result));

@@ -215,7 +215,7 @@ fn configs() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("whole", whole.into_bytes()),
         ("app", b"[default]\njoin = \"gop\"\n[app.\"a/b\"]\ntakeover = \"reject\"\n[server]\nport = 0\n".to_vec()),
-        ("range", b"[limits.queue]\nlag_ms = 1\n[limits.hub.cache]\ngop_bytes = 99999999\n".to_vec()),
+        ("range", b"[default.queue]\nlag_ms = 1\n[app.a.cache]\ngop_bytes = 99999999\n".to_vec()),
         ("wrong", b"# a\n[server]\nbind = \"::1\"\nprot = 1\nchunk_size = 1e3\n".to_vec()),
     ]
 }

@@ -26,4 +26,5 @@ mod packets;
 mod play;
 mod program;
 mod publish;
+#[allow(dead_code, reason = "shared with the browser tests, which use the rest of it")]
 mod server;

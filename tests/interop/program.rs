@@ -113,7 +113,12 @@ impl Program {
 
     /// Waits for the end.
     pub fn finish(&mut self) -> Finished {
-        let deadline = Instant::now() + PATIENCE;
+        self.finish_within(PATIENCE)
+    }
+
+    /// Waits for the end, but no longer than this.
+    pub fn finish_within(&mut self, longest: Duration) -> Finished {
+        let deadline = Instant::now() + longest;
         let status = loop {
             match self.child.try_wait().unwrap() {
                 Some(status) => break status,

@@ -22,6 +22,18 @@ impl Server {
         Server::launch(&["--http-port", "0"])
     }
 
+    /// Starts a server that serves HTTP and its built-in clip, with this configuration.
+    pub fn with_test_stream(scratch: &Scratch, text: &str) -> Server {
+        let file = scratch.file("rtmpd.toml");
+        std::fs::write(&file, text).unwrap();
+        Server::launch(&["--http-port", "0", "--test-stream", "--config", file.to_str().unwrap()])
+    }
+
+    /// The console.
+    pub fn console_url(&self) -> String {
+        format!("http://{}/", listening(&self.program, "http"))
+    }
+
     /// Starts a server without HTTP that has this configuration file.
     pub fn with_config(scratch: &Scratch, text: &str) -> Server {
         let file = scratch.file("rtmpd.toml");

@@ -272,7 +272,7 @@ fn two_minutes_of_live_hls_with_a_republish_and_a_new_codec_keep_every_rule() {
 #[ignore = "needs ffmpeg: run scripts/test.sh"]
 fn hls_of_transport_streams_keeps_every_rule() {
     let scratch = Scratch::new();
-    let server = Server::start(&scratch, "[hls]\nformat = \"ts\"\n");
+    let server = Server::start(&scratch, "[default.hls]\nformat = \"ts\"\n");
     let sources = vec![
         Source::new(ffmpeg(), 14, &[PICTURE, TONE, H264, AAC]),
         Source::new(ffmpeg(), 12, &[WIDE, TONE_44K, H264_LONG, AAC]),

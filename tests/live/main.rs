@@ -13,6 +13,7 @@
 
 #[path = "../support/hls/checker.rs"]
 mod checker;
+mod disk;
 mod files;
 mod follow;
 mod http;

@@ -19,7 +19,8 @@ fn whatever_a_publisher_calls_itself_nothing_is_written_outside_the_directory() 
     let inner = scratch.file("outer/inner");
     let config = recording(&inner.join("recorded"), "\"flv\"");
     let hls = inner.join("hls");
-    let config = format!("{config}[hls]\nmode = \"always\"\nsegment_ms = 500\ndirectory = \"{}\"\n", hls.display());
+    let config =
+        format!("{config}[default.hls]\nmode = \"always\"\nsegment_ms = 500\ndirectory = \"{}\"\n", hls.display());
     let server = Server::start(&scratch, &config);
     let long = "x".repeat(300);
     let names = [

@@ -73,5 +73,5 @@ impl Server {
 
 /// Configuration of a server that records every stream below `directory`.
 pub fn recording(directory: &Path, formats: &str) -> String {
-    format!("[record]\nauto = true\ndirectory = \"{}\"\nformats = [{formats}]\n", directory.display())
+    format!("[default.record]\nauto = true\ndirectory = \"{}\"\nformats = [{formats}]\n", directory.display())
 }

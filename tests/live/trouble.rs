@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use super::disk::{self, SmallDisk};
 use super::files;
 use super::media::{AAC, H264, PICTURE, Scratch, TONE, make_clip};
 use super::peer::{Peer, Tag, tags};
@@ -34,6 +35,41 @@ fn assert_all(player: &Peer, clip: &[Tag]) {
         assert!(got.2 == sent.2, "message {number} has another content");
     }
     assert_eq!(player.tags.len(), clip.len());
+}
+
+/// A disk of one mebibyte is full in the midst of a clip.
+#[test]
+#[ignore = "needs ffmpeg, and to be allowed to mount: run scripts/test.sh"]
+fn a_full_disk_ends_the_recording_and_nothing_else() {
+    let scratch = Scratch::new();
+    let disks = SmallDisk::all(&scratch);
+    if disks.is_empty() {
+        println!("only a_disk_that_takes_no_more_ends_the_recording_and_nothing_else shows here what a full disk does");
+        return;
+    }
+    let clip = clip(&scratch, "30");
+    let bytes: usize = clip.iter().map(|(_, _, payload)| payload.len()).sum();
+    assert!(3 * bytes as u64 > disk::BYTES * 5 / 4, "the clip is too short to fill the disk three times: {bytes}");
+    for (number, disk) in disks.iter().enumerate() {
+        let server = disk.server(&scratch, &recording(disk.directory(), EVERY));
+        let peers = all_arrives(&server, "full", &clip);
+        server.wait_for_log("live/full: recording ended: ", 1);
+        server.wait_for_log("live/full: recorded ", 3);
+        let copied = scratch.file(&format!("copied-{number}"));
+        disk.copy(&server, &copied);
+        drop(peers);
+        let log = server.stop();
+        let reasons: Vec<&String> = log.iter().filter(|line| line.contains("recording ended: ")).collect();
+        assert!(reasons.len() == 1 && reasons[0].ends_with(": the disk is full"), "{reasons:?}");
+        let recorded = files::below(&copied);
+        assert_eq!(recorded.len(), 3, "{recorded:?}");
+        let written: u64 = recorded.iter().map(|file| file.metadata().unwrap().len()).sum();
+        assert!((disk::BYTES * 9 / 10..=disk::BYTES).contains(&written), "{written} bytes");
+        for file in &recorded {
+            let seconds = files::plays(file);
+            assert!(seconds > 5.0, "{}: {seconds} s", file.display());
+        }
+    }
 }
 
 /// What a process may write into one file is limited as a full disk limits it, but without a disk of our own.
@@ -71,7 +107,7 @@ fn while_the_disk_stands_still_every_frame_arrives_and_nothing_of_the_recording_
     let scratch = Scratch::new();
     let (directory, hls) = (scratch.file("recorded"), scratch.file("hls"));
     let config = recording(&directory, EVERY);
-    let config = format!("{config}[hls]\nmode = \"always\"\ndirectory = \"{}\"\n", hls.display());
+    let config = format!("{config}[default.hls]\nmode = \"always\"\ndirectory = \"{}\"\n", hls.display());
     let server = Server::start(&scratch, &config);
     let folder = hls.join("live/cam");
     fs::create_dir_all(&folder).unwrap();

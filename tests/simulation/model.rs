@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rtmpd::config::{
-    AppConfig, CacheLimits, EngineConfig, HlsConfig, HlsFormat, HlsMode, HubLimits, QueueLimits, RecordConfig,
+    AppConfig, CacheLimits, EngineConfig, HlsConfig, HlsFormat, HlsMode, PlayerQueueLimits, QueueLimits, RecordConfig,
     RecordFormat, Takeover,
 };
 
@@ -130,9 +130,9 @@ impl Model {
             strangers: Vec::new(),
             disk: Disk::default(),
             disk_sleeps: 0,
-            has_hls_files: !config.hls.directory.is_empty(),
-            record_queue_bytes: config.record.queue_bytes as usize,
-            queue_bytes: config.queue.bytes.max(60_000),
+            has_hls_files: !config.app.hls.directory.is_empty(),
+            record_queue_bytes: config.app.record.queue_bytes as usize,
+            queue_bytes: config.app.queue.bytes.max(60_000),
             config,
             counters: BTreeMap::new(),
             unanswered: BTreeSet::new(),
@@ -628,7 +628,8 @@ impl Model {
     /// Nobody new comes, and those who are there go on.
     fn drain(&mut self) {
         self.is_draining = true;
-        self.world.engine.drain();
+        let now = self.world.now;
+        self.world.engine.drain(now, None);
         self.world.turn();
         assert!(self.world.try_accept().is_err(), "seed {}: let in while it drains", self.seed);
     }
@@ -710,7 +711,9 @@ impl Model {
             for link in self.world.open_links() {
                 self.world.hang_up(link);
             }
-            assert!(!self.is_draining || self.world.engine.is_drained());
+            assert!(!self.is_draining || self.world.engine.is_drained(self.world.now));
+            // One that drains looks around until it ends.
+            self.world.shut_down();
         }
         self.finish_disk();
         self.world.wait(GRACE_MS);
@@ -722,7 +725,7 @@ impl Model {
         assert!(self.world.engine.is_empty(), "seed {}: not all has ended", self.seed);
         self.disk.assert_nothing_open();
         // HLS that was asked for stays until nobody has asked for it for a while.
-        self.world.wait(self.config.hls.idle_timeout_ms);
+        self.world.wait(self.config.app.hls.idle_timeout_ms);
         assert_eq!(self.world.engine.hub().stream_count(), 0);
         assert_eq!(self.world.accepted_and_closed(), (accepted, accepted), "each ends once");
         self.world.wait(60_000);
@@ -769,12 +772,13 @@ fn config(rng: &mut Rng) -> EngineConfig {
     ];
     EngineConfig {
         chunk_size: rng.pick(&[128, 1_000, 4_096, 65_536]),
-        queue: QueueLimits {
-            bytes: rng.pick(&[10_000, 60_000, 32 << 20]),
-            hard_bytes: 200_000,
-            ..QueueLimits::default()
-        },
-        hub: HubLimits {
+        queue: QueueLimits { hard_bytes: 200_000, ..QueueLimits::default() },
+        batch_ms: rng.pick(&[0, 0, 0, 20]),
+        app: AppConfig {
+            queue: PlayerQueueLimits {
+                bytes: rng.pick(&[10_000, 60_000, 32 << 20]),
+                ..PlayerQueueLimits::default()
+            },
             grace_ms: GRACE_MS,
             takeover_silence_ms: SILENCE_MS,
             cache: CacheLimits {
@@ -782,24 +786,20 @@ fn config(rng: &mut Rng) -> EngineConfig {
                 gop_frames: rng.pick(&[12, 4_096]),
                 ..CacheLimits::default()
             },
-            ..HubLimits::default()
-        },
-        batch_ms: rng.pick(&[0, 0, 0, 20]),
-        record: RecordConfig {
-            auto: rng.one_in(3),
-            formats: rng.pick(formats).to_vec(),
-            split_ms: rng.pick(&[0, 2_000]),
-            queue_bytes: rng.pick(&[20_000, 1 << 20]),
-            ..RecordConfig::default()
-        },
-        hls: HlsConfig {
-            mode: rng.pick(&[HlsMode::OnDemand, HlsMode::OnDemand, HlsMode::Always, HlsMode::Off]),
-            format: rng.pick(&[HlsFormat::Fmp4, HlsFormat::Fmp4, HlsFormat::Ts]),
-            directory: rng.pick(&["", "", "hls"]).to_owned(),
-            segment_ms: rng.pick(&[500, 2_000]),
-            ..HlsConfig::default()
-        },
-        app: AppConfig {
+            record: RecordConfig {
+                auto: rng.one_in(3),
+                formats: rng.pick(formats).to_vec(),
+                split_ms: rng.pick(&[0, 2_000]),
+                queue_bytes: rng.pick(&[20_000, 1 << 20]),
+                ..RecordConfig::default()
+            },
+            hls: HlsConfig {
+                mode: rng.pick(&[HlsMode::OnDemand, HlsMode::OnDemand, HlsMode::Always, HlsMode::Off]),
+                format: rng.pick(&[HlsFormat::Fmp4, HlsFormat::Fmp4, HlsFormat::Ts]),
+                directory: rng.pick(&["", "", "hls"]).to_owned(),
+                segment_ms: rng.pick(&[500, 2_000]),
+                ..HlsConfig::default()
+            },
             takeover: rng.pick(&[Takeover::WhenSilent, Takeover::WhenSilent, Takeover::Reject]),
             publish: rules(rng.one_in(6)),
             ..AppConfig::default()

@@ -179,10 +179,10 @@ impl Model {
 fn changed(config: &EngineConfig, rng: &mut crate::rng::Rng) -> EngineConfig {
     let mut config = config.clone();
     match rng.below(7) {
-        0 => config.queue.bytes = rng.pick(&[10_000, 60_000, config.queue.bytes]),
+        0 => config.app.queue.bytes = rng.pick(&[10_000, 60_000, config.app.queue.bytes]),
         1 => config.batch_ms = rng.pick(&[0, 20]),
-        2 => config.record.auto ^= true,
-        3 => config.hls.mode = rng.pick(&[HlsMode::Off, HlsMode::OnDemand, HlsMode::Always]),
+        2 => config.app.record.auto ^= true,
+        3 => config.app.hls.mode = rng.pick(&[HlsMode::Off, HlsMode::OnDemand, HlsMode::Always]),
         4 => config.app.takeover = rng.pick(&[Takeover::WhenSilent, Takeover::Reject]),
         5 => config.app.publish = rules(rng.one_in(2)),
         _ => config.api.token = rng.pick(&["", TOKEN]).to_owned(),

@@ -114,7 +114,7 @@ fn a_reset_at_any_byte_of_the_handshake_and_of_connect_leaves_nothing() {
             world.hang_up(link);
         }
     }
-    world.wait(EngineConfig::default().hub.grace_ms);
+    world.wait(EngineConfig::default().app.grace_ms);
     assert_nothing_is_left(world);
 }
 
@@ -151,7 +151,7 @@ fn bytes_that_come_one_by_one_are_as_good_as_all_at_once() {
     }
     assert!(world.engine.hub().is_published("live/stranger"));
     world.hang_up(link);
-    world.wait(EngineConfig::default().hub.grace_ms);
+    world.wait(EngineConfig::default().app.grace_ms);
     assert_nothing_is_left(world);
 }
 

@@ -31,3 +31,4 @@ mod slow;
 #[path = "../support/media.rs"]
 mod support_media;
 mod trickles;
+mod upgrade;

@@ -32,11 +32,16 @@ impl Server {
 
     /// A server with this configuration file.
     pub fn with_config(text: &str) -> Server {
+        Server::configured(Command::new(env!("CARGO_BIN_EXE_rtmpd")), text)
+    }
+
+    /// A server by another command, with this configuration file.
+    pub fn configured(command: Command, text: &str) -> Server {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let file = std::env::temp_dir().join(format!("rtmpd-sockets-{}-{number}.toml", std::process::id()));
         fs::write(&file, text).unwrap();
-        Server::launch(Command::new(env!("CARGO_BIN_EXE_rtmpd")), Some(file))
+        Server::launch(command, Some(file))
     }
 
     /// A server that may have only so many descriptors.
@@ -64,10 +69,20 @@ impl Server {
         self.program.wait_for_stderr(text, count);
     }
 
+    /// Writes another text into its configuration file.
+    pub fn configure(&self, text: &str) {
+        fs::write(self.config.as_ref().unwrap(), text).unwrap();
+    }
+
     /// Writes another text into its configuration file and has it read again (SIGHUP).
     pub fn reload(&self, text: &str) {
-        fs::write(self.config.as_ref().unwrap(), text).unwrap();
+        self.configure(text);
         self.program.signal("HUP");
+    }
+
+    /// Has it replaced by a new process (SIGUSR2).
+    pub fn upgrade(&self) {
+        self.program.signal("USR2");
     }
 
     /// Descriptors that the server holds.
@@ -111,9 +126,14 @@ impl Server {
         self.expect_clean_end()
     }
 
-    /// Waits for the end of a server that was asked to; gives its log.
+    /// Waits for the end of a server that was asked to, and of all that it started; gives its log.
+    pub fn expect_end(&mut self) -> Vec<String> {
+        self.program.succeed().stderr
+    }
+
+    /// The same; there is no error in the log.
     pub fn expect_clean_end(mut self) -> Vec<String> {
-        let log = self.program.succeed().stderr;
+        let log = self.expect_end();
         let errors: Vec<&String> =
             log.iter().filter(|line| line.contains(" ERROR ") || line.contains("panicked")).collect();
         assert!(errors.is_empty(), "errors in the server's log: {errors:#?}");

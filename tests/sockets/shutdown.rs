@@ -1,10 +1,12 @@
 //! The end of the server while others are connected.
 
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use super::peer::{Peer, dial, read_to_the_end};
-use super::server::Server;
+use super::server::{PATIENCE, Server};
 use super::support_media::Body::{Delta, Key, VideoHeader};
 
 #[test]
@@ -49,4 +51,45 @@ fn sigterm_ends_the_server_though_a_player_reads_nothing_and_a_publisher_goes_on
     }
     server.expect_clean_end();
     drop(stuck);
+}
+
+/// Longer than any test waits.
+const LONG_DRAIN: &str = "[server]\ndrain_ms = 600000\n";
+
+fn wait_until_nobody_listens(address: SocketAddr) {
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(address).is_ok() {
+        assert!(Instant::now() < deadline, "somebody still listens");
+        sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn sigterm_takes_nobody_new_and_ends_when_the_last_publisher_has_left() {
+    let server = Server::with_config(LONG_DRAIN);
+    let mut publisher = Peer::publish(&server, "a");
+    let mut player = Peer::play(&server, "a");
+    publisher.send(0, VideoHeader, "header", 0);
+    publisher.send(0, Key, "key", 0);
+    server.terminate();
+    wait_until_nobody_listens(server.address);
+    publisher.send(40, Delta, "still here", 0);
+    player.read_frame("still here");
+    drop(publisher);
+    player.read_status("NetStream.Play.Stop");
+    player.read_to_the_end();
+    server.expect_clean_end();
+}
+
+#[test]
+fn a_second_sigterm_ends_all_at_once() {
+    let server = Server::with_config(LONG_DRAIN);
+    let mut publisher = Peer::publish(&server, "a");
+    let mut player = Peer::play(&server, "a");
+    server.terminate();
+    wait_until_nobody_listens(server.address);
+    server.terminate();
+    publisher.read_status("NetStream.Unpublish.Success");
+    player.read_status("NetStream.Play.Stop");
+    server.expect_clean_end();
 }

@@ -9,7 +9,9 @@ use super::support_media::Body::{Delta, Key, VideoHeader};
 #[test]
 fn a_player_that_never_reads_is_closed_and_another_one_misses_nothing() {
     // The other player must not be called slow where the machine is.
-    let server = Server::with_config("[limits.queue]\nstall_timeout_ms = 300\nlinger_ms = 100\nlag_ms = 3600000\n");
+    let server = Server::with_config(
+        "[limits.queue]\nstall_timeout_ms = 300\nlinger_ms = 100\n[default.queue]\nlag_ms = 3600000\n",
+    );
     let mut publisher = Peer::publish(&server, "a");
     let mut stuck = Peer::over(dial(&server, Some(4096)), ClientRole::Play, "a").started();
     let mut player = Peer::play(&server, "a");

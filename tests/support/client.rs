@@ -112,11 +112,17 @@ impl Client {
 
     /// Writes handshake, `connect` and Set Chunk Size.
     pub fn put_connect(&mut self, app: &str) {
+        self.put_connect_with(app, 0.0);
+    }
+
+    /// The same, with `capsEx`.
+    pub fn put_connect_with(&mut self, app: &str, caps_ex: f64) {
         let mut handshake = vec![0; HANDSHAKE_BYTES];
         handshake[0] = 3;
         self.outbox.extend(handshake);
         let tc_url = format!("rtmp://host/{app}");
-        let object = Value::object([("app", Value::string(app)), ("tcUrl", Value::string(tc_url))]);
+        let caps_ex = ("capsEx", Value::Number(caps_ex));
+        let object = Value::object([("app", Value::string(app)), ("tcUrl", Value::string(tc_url)), caps_ex]);
         self.put_command(0, "connect", object, &[]);
         let mut body = BytesMut::new();
         ControlMessage::SetChunkSize(CHUNK_SIZE as u32).encode(&mut body);

@@ -4,5 +4,6 @@ pub mod client;
 pub mod disk;
 pub mod frames;
 pub mod hls;
+pub mod log;
 pub mod media;
 pub mod world;

@@ -36,43 +36,7 @@ impl AccessRules {
     }
 }
 
-/// What one application has of its own; the rest is as in the default.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields, expecting = "a section")]
-pub(super) struct AccessForm {
-    deny: Option<Vec<Network>>,
-    allow: Option<Vec<Network>>,
-    keys: Option<Vec<StreamKey>>,
-    stream_keys: Option<BTreeMap<String, StreamKey>>,
-    signing_secret: Option<SigningSecret>,
-}
-
-impl AccessForm {
-    pub(super) fn over(self, default: &AccessRules) -> AccessRules {
-        AccessRules {
-            deny: self.deny.unwrap_or_else(|| default.deny.clone()),
-            allow: self.allow.unwrap_or_else(|| default.allow.clone()),
-            keys: self.keys.unwrap_or_else(|| default.keys.clone()),
-            stream_keys: self.stream_keys.unwrap_or_else(|| default.stream_keys.clone()),
-            signing_secret: self.signing_secret.unwrap_or_else(|| default.signing_secret.clone()),
-        }
-    }
-}
-
-impl From<&AccessRules> for AccessForm {
-    fn from(rules: &AccessRules) -> Self {
-        let AccessRules { deny, allow, keys, stream_keys, signing_secret } = rules.clone();
-        AccessForm {
-            deny: Some(deny),
-            allow: Some(allow),
-            keys: Some(keys),
-            stream_keys: Some(stream_keys),
-            signing_secret: Some(signing_secret),
-        }
-    }
-}
-
-/// What one address, or one publisher, may use; 0 is no limit. Addresses of IPv6 count by their first 64 bits.
+/// What one address may use; 0 is no limit. Addresses of IPv6 count by their first 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, expecting = "a section")]
 pub struct AccessLimits {
@@ -82,8 +46,10 @@ pub struct AccessLimits {
     pub publishes_per_second_per_ip: u32,
     /// Attempts to publish of all addresses together.
     pub publishes_per_second: u32,
-    /// What one publisher may send into one stream, on the average of five seconds.
-    pub stream_bytes_per_second: u64,
+    /// Attempts to play of one address, refused ones as well; over HLS only the first request of a player counts.
+    pub plays_per_second_per_ip: u32,
+    /// Attempts to play of all addresses together.
+    pub plays_per_second: u32,
 }
 
 /// What `key` of the file has to look like, where it holds secrets: an error about it must not repeat what was typed.

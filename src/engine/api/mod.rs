@@ -5,7 +5,7 @@
 mod guard;
 mod views;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -28,6 +28,8 @@ const TOTAL: &str = "X-Total-Count";
 const USUAL_LIMIT: usize = 1_000;
 /// Entries of a list at most.
 const MOST_LIMIT: usize = 100_000;
+/// A week: the longest time to drain in, as in the configuration.
+const MOST_LIMIT_MS: u64 = 7 * 24 * 3_600_000;
 
 const DESCRIPTION: &str = include_str!("../../../contrib/openapi.yaml");
 
@@ -127,6 +129,14 @@ fn limit(request: &Request) -> Result<usize, Response> {
     number.ok_or_else(|| error(400, &format!("limit must be a whole number from 1 to {MOST_LIMIT}")))
 }
 
+/// `?limit_ms=`.
+fn drain_limit(request: &Request) -> Result<Option<Duration>, Response> {
+    let Some(typed) = request.query_value("limit_ms") else { return Ok(None) };
+    let number = typed.parse().ok().filter(|limit| *limit <= MOST_LIMIT_MS);
+    let limit = number.map(|limit| Some(Duration::from_millis(limit)));
+    limit.ok_or_else(|| error(400, &format!("limit_ms must be a whole number from 0 to {MOST_LIMIT_MS}")))
+}
+
 impl Engine {
     /// Answers a request of an operator, or of one who would like to be one.
     pub(super) fn serve_api(&mut self, now: Instant, id: ConnectionId, request: &Request) {
@@ -155,24 +165,28 @@ impl Engine {
             Route::Server => answer(&self.server_view(now)),
             Route::Streams => self.list_streams(now, request),
             Route::Stream(path) => match self.hub.find(&hub_name(path)) {
-                Some(stream) => answer(&self.stream_view(now, stream)),
+                Some(stream) => answer(&self.stream_view(now, stream, &self.lags_ms(now))),
                 None => error(404, "nobody publishes or waits for this stream"),
             },
             Route::Recording(path) if request.method == Method::Put => self.begin_recording(now, path),
             Route::Recording(path) => self.end_recording(now, path),
             Route::Clients => self.list_clients(now, request),
-            Route::Client(asked) => match self.find_client(asked) {
-                Some((id, connection)) => answer(&self.client_view(now, id, connection)),
-                None => error(404, "this client is gone"),
+            Route::Client(asked) => match (self.find_client(asked), self.viewers.find(asked)) {
+                (Some((id, connection)), _) => answer(&self.client_view(now, id, connection)),
+                (None, Some((stream, viewer))) => answer(&views::viewer(now, stream, viewer)),
+                (None, None) => error(404, "this client is gone"),
             },
             Route::Sessions => {
                 let sessions: Vec<_> = self.stats.sessions.iter().map(views::session).collect();
                 answer(&sessions)
             }
-            Route::Drain => {
-                self.drain();
-                done(202)
-            }
+            Route::Drain => match drain_limit(request) {
+                Ok(limit) => {
+                    self.drain(now, limit);
+                    done(202)
+                }
+                Err(response) => response,
+            },
             Route::Metrics => Response::new(200, METRICS_TYPE, self.metrics(now)),
             // It is answered when the configuration was read.
             Route::Reload => done(202),
@@ -187,11 +201,12 @@ impl Engine {
         let mut streams: Vec<_> = self.hub.streams().map(|(id, name)| (name.to_owned(), id)).collect();
         streams.sort_unstable();
         let total = streams.len();
-        let views: Vec<_> = streams.into_iter().take(limit).map(|(_, id)| self.stream_view(now, id)).collect();
+        let lags = self.lags_ms(now);
+        let views: Vec<_> = streams.into_iter().take(limit).map(|(_, id)| self.stream_view(now, id, &lags)).collect();
         answer(&views).with_header(TOTAL, total.to_string())
     }
 
-    /// All connections, or those of one stream (`?stream=`).
+    /// All connections and players over HLS, or those of one stream (`?stream=`).
     fn list_clients(&self, now: Instant, request: &Request) -> Response {
         let limit = match limit(request) {
             Ok(limit) => limit,
@@ -208,6 +223,12 @@ impl Engine {
                 views.push(self.client_view(now, ConnectionId(key), connection));
             }
         }
+        let is_wanted = |stream: &str| wanted.as_deref().is_none_or(|wanted| stream == wanted);
+        let mut viewers: Vec<_> = self.viewers.iter().filter(|(stream, _)| is_wanted(stream)).collect();
+        viewers.sort_unstable_by_key(|(stream, viewer)| (*stream, viewer.serial));
+        total += viewers.len();
+        let room = limit - views.len();
+        views.extend(viewers.into_iter().take(room).map(|(stream, viewer)| views::viewer(now, stream, viewer)));
         answer(&views).with_header(TOTAL, total.to_string())
     }
 
@@ -221,7 +242,8 @@ impl Engine {
 
     fn delete_client(&mut self, now: Instant, id: ConnectionId, asked: &str) {
         let Some((gone, _)) = self.find_client(asked) else {
-            return self.respond(now, id, error(404, "this client is gone"));
+            let response = if self.close_viewer(now, asked) { done(204) } else { error(404, "this client is gone") };
+            return self.respond(now, id, response);
         };
         self.respond(now, id, done(204));
         if let Some(session) = self.connections.get_mut(gone.0).and_then(Connection::rtmp) {

@@ -2,6 +2,7 @@
 //!
 //! Owns: names and units of their fields. Does not know paths or statuses.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use crate::engine::connection::{Role, Session};
 use crate::engine::fanout::from_hub_id;
 use crate::engine::stats::SessionRecord;
+use crate::engine::viewers::Viewer;
 use crate::engine::{Connection, ConnectionId, Engine};
 use crate::hub::StreamId;
 use crate::output::monitor::{AudioInfo, VideoInfo, Warning};
@@ -44,6 +46,7 @@ pub(super) struct StreamView {
     bytes_out: u64,
     messages_in: u64,
     dropped_messages: u64,
+    lag_ms: u32,
     anomalies: u64,
     delay_us: Option<DelayView>,
     is_recording: bool,
@@ -167,6 +170,23 @@ pub(super) fn session(record: &SessionRecord) -> SessionView<'_> {
     }
 }
 
+/// A player over HLS: what waits for it, waits on connections of its own.
+pub(super) fn viewer<'a>(now: Instant, stream: &'a str, viewer: &Viewer) -> ClientView<'a> {
+    ClientView {
+        id: viewer.id(),
+        protocol: "hls",
+        peer: viewer.peer.to_string(),
+        role: "player",
+        stream: Some(stream),
+        since_s: now.saturating_duration_since(viewer.began).as_secs(),
+        bytes_in: viewer.bytes_in,
+        bytes_out: viewer.bytes_out,
+        queued_bytes: 0,
+        lag_ms: 0,
+        dropped_messages: 0,
+    }
+}
+
 fn client_id(id: ConnectionId, connection: &Connection) -> String {
     format!("{}-{}", id.0, connection.serial)
 }
@@ -175,8 +195,7 @@ impl Engine {
     pub(super) fn server_view(&self, now: Instant) -> ServerView {
         let players = self.hub.streams().map(|(id, name)| {
             let players = self.stats.players(id);
-            u64::from(players.rtmp + players.flv + players.ts + players.mp4)
-                + self.outputs.hls_viewers(now, name) as u64
+            u64::from(players.rtmp + players.flv + players.ts + players.mp4) + self.viewers.count(name) as u64
         });
         ServerView {
             version: env!("CARGO_PKG_VERSION"),
@@ -189,17 +208,18 @@ impl Engine {
             memory_bytes: self.stats.memory_bytes,
             memory_used_bytes: self.memory_used(),
             memory_limit_bytes: self.config.memory_limit,
-            is_draining: self.draining,
+            is_draining: self.is_draining(),
             rtmp_port: self.stats.rtmp_port,
         }
     }
 
-    pub(super) fn stream_view(&mut self, now: Instant, id: StreamId) -> StreamView {
+    /// `lags`: see [`Engine::lags_ms`].
+    pub(super) fn stream_view(&mut self, now: Instant, id: StreamId, lags: &HashMap<StreamId, u32>) -> StreamView {
         let name = self.hub.name(id).to_owned();
         let (app, stream) = name.rsplit_once('/').unwrap_or_default();
         let (app, stream) = (app.to_owned(), stream.to_owned());
         let delay_us = self.stats.delay_us(now, id).map(|(p50, p99)| DelayView { p50, p99 });
-        let hls = self.outputs.hls_viewers(now, &name);
+        let hls = self.viewers.count(&name);
         let counted = self.stats.stream(id);
         let published_at = counted.as_ref().and_then(|counted| counted.published_at);
         let mut view = StreamView {
@@ -214,6 +234,7 @@ impl Engine {
             bytes_out: 0,
             messages_in: 0,
             dropped_messages: 0,
+            lag_ms: lags.get(&id).copied().unwrap_or_default(),
             anomalies: self.hub.anomalies(id),
             delay_us,
             is_recording: self.outputs.recorder_of(&name).is_some(),
@@ -249,7 +270,7 @@ impl Engine {
     pub(super) fn stream_of<'a>(&'a self, connection: &'a Connection) -> Option<&'a str> {
         match (connection.attachments.first(), &connection.session) {
             (Some(attachment), _) => Some(self.hub.name(attachment.stream)),
-            (None, Session::Http(peer)) => peer.hls.as_deref(),
+            (None, Session::Http(peer)) => peer.hls.as_ref().map(|seat| &*seat.name),
             (None, Session::Rtmp(_)) => None,
         }
     }
@@ -262,10 +283,11 @@ impl Engine {
     ) -> ClientView<'a> {
         let stream = self.stream_of(connection);
         let is_publisher = connection.attachments.iter().any(|attachment| attachment.role == Role::Publisher);
-        let role = match stream {
+        let role = match connection.attachments.is_empty() {
             _ if is_publisher => "publisher",
-            Some(_) => "player",
-            None => "none",
+            // One that asks for HLS does so for a player that stands in the list itself.
+            true => "none",
+            false => "player",
         };
         ClientView {
             id: client_id(id, connection),

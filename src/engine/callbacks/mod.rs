@@ -2,19 +2,20 @@
 //!
 //! Owns: when a program is asked and told, who waits for its answer, and what follows from it. Does not know sockets
 //! and names of hosts: a post is an effect, and what comes of it is told with [`Engine::handle_post_input`],
-//! [`Engine::handle_post_closed`] and [`Engine::handle_post_failed`]. How an event is written and what an answer means is
-//! the room `callback`.
+//! [`Engine::handle_post_closed`] and [`Engine::handle_post_failed`]. How an event is written and what an answer
+//! means is the room `callback`.
 //!
 //! The order for whoever begins: the name is checked, then the rules of access, then the program is asked, then it
 //! begins. So nobody is asked about who may not in any case. Each one who begins ends once, and that is told once
 //! ([`ends`]); whoever is refused, or leaves before the answer, never began, and no end of it is told.
 //!
-//! **Who is asked about is not read from** ([`Effect::StopReading`], [`Effect::ReadOn`](super::Effect::ReadOn)): what an
-//! encoder sends without waiting stays in the kernel, whose flow control then holds the encoder back. The alternative,
-//! keeping its frames here, would need a limit of its own and a decision what to do beyond it. What came in the same
-//! read as the question, at most the loop's buffer, waits in the session. A connection that publishes already and asks
-//! for one stream more pauses as a whole for that time. HTTP connections are read on: their sessions keep what comes
-//! before the answer within `limits.http.head_bytes`.
+//! **Who is asked about is not read from** ([`StopReading`](super::Effect::StopReading) and
+//! [`ReadOn`](super::Effect::ReadOn)): what an encoder
+//! sends without waiting stays in the kernel, whose flow control then holds the encoder back. The
+//! alternative, keeping its frames here, would need a limit of its own and a decision what to do beyond it. What came
+//! in the same read as the question, at most the loop's buffer, waits in the session. A connection that publishes
+//! already and asks for one stream more pauses as a whole for that time. HTTP connections are read on: their sessions
+//! keep what comes before the answer within `limits.http.head_bytes`.
 
 mod client;
 mod ends;

@@ -1,7 +1,7 @@
 //! Who waits for an answer.
 //!
-//! Owns: the one question that a connection may have open, how long it may wait, and what each verdict means for it. Does
-//! not know how a question is posted.
+//! Owns: the one question that a connection may have open, how long it may wait, and what each verdict means for it.
+//! Does not know how a question is posted.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -129,10 +129,10 @@ impl Engine {
             return false;
         }
         let name = hub_name(path);
-        let app = self.config.app(&path.app);
+        let app = self.apps.of(&path.app);
         let identity = access::identity(app, &path.query);
         if !self.is_test_stream(&name)
-            && let Err(error) = self.hub.check_publish(now, &name, &identity, app.takeover)
+            && let Err(error) = self.hub.check_publish(now, &name, &identity, app)
         {
             self.refuse_publisher(now, id, message_stream, &name, &error);
             return true;

@@ -3,9 +3,9 @@
 //! Owns: which requests are of a viewer that was asked about already, and when a viewer of HLS is gone. Does not know
 //! what is in a playlist.
 //!
-//! A viewer of HLS is known by the `session` of its playlists. Its media files have none, as all viewers share them: they
-//! are of a viewer when one at the same address is there. Whoever asks without both, like a player that was given the
-//! media playlist itself, is one viewer for each address, and is asked about like any other.
+//! A viewer of HLS is known by the `session` of its playlists. Its media files have none, as all viewers share them:
+//! they are of a viewer when one at the same address is there. Whoever asks without both, like a player that was
+//! given the media playlist itself, is one viewer for each address, and is asked about like any other.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -254,7 +254,7 @@ impl Engine {
     }
 
     /// A viewer of HLS is served for the first time.
-    pub(in crate::engine) fn note_viewer(
+    pub(in crate::engine) fn note_watching(
         &mut self,
         now: Instant,
         id: ConnectionId,
@@ -283,7 +283,7 @@ impl Engine {
     }
 
     /// The server ends: so do all viewers.
-    pub(in crate::engine) fn end_viewers(&mut self, now: Instant) {
+    pub(in crate::engine) fn end_watchings(&mut self, now: Instant) {
         let audiences = std::mem::take(&mut self.callbacks.viewers.audiences);
         self.callbacks.viewers.count = 0;
         self.callbacks.viewers.look_at = None;

@@ -100,7 +100,8 @@ async function call(path, method = "GET") {
   const response = await fetch(`/api/v1/${path}`, { method, headers, cache: "no-store" });
   if (response.status === 401 || response.status === 403) {
     const body = await response.json().catch(() => ({}));
-    throw new Refused(body.error || `${response.status}`);
+    const isWrong = response.status === 401 && token;
+    throw new Refused(isWrong ? "That is not the token that it wants." : `It says: ${body.error || response.status}`);
   }
   if (method === "GET" && !response.ok) throw new Error(`the API answers ${response.status}`);
   return method === "GET" ? response.json() : response;
@@ -225,7 +226,8 @@ class Preview {
   open(run) {
     if (run.isOver) return;
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(`${scheme}//${location.host}/${encodePath(this.name)}.mp4`);
+    const key = keyQuery(byId("play-key").value);
+    const socket = new WebSocket(`${scheme}//${location.host}/${encodePath(this.name)}.mp4${key}`);
     run.socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => {
@@ -237,7 +239,7 @@ class Preview {
       if (run.waitingBytes > 32e6) return this.fail(run, "The picture cannot be decoded fast enough");
       this.append(run);
     };
-    socket.onclose = () => this.fail(run, "No picture");
+    socket.onclose = () => this.fail(run, byId("play-key").value ? "No picture" : "No picture. If a key is wanted, give it below, at Connect.");
   }
 
   begin(run, mime) {
@@ -589,6 +591,9 @@ function makeLine([what, text]) {
 // As one word for a shell.
 const word = (text) => (/^[\w:/.@%+=,[\]-]+$/.test(text) && !/[[\]]/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
+// As the end of an address; nothing where there is no key.
+const keyQuery = (key, before = "?") => (key ? `${before}key=${encodeURIComponent(key)}` : "");
+
 function lines() {
   const host = location.hostname;
   const app = byId("app").value || "live", stream = byId("stream").value || "test";
@@ -596,21 +601,23 @@ function lines() {
   const port = rtmpPort === 1935 ? "" : `:${rtmpPort}`;
   const rtmp = `rtmp://${host}${port}/${path}`;
   const http = `${location.origin}/${path}`;
+  const publishKey = byId("publish-key").value, playKey = byId("play-key").value;
+  const publishing = `${rtmp}${keyQuery(publishKey)}`, playing = keyQuery(playKey);
   return {
     publish: [
-      ["Publish a file with ffmpeg", `ffmpeg -re -stream_loop -1 -i video.mp4 -c copy -f flv ${word(rtmp)}`],
+      ["Publish a file with ffmpeg", `ffmpeg -re -stream_loop -1 -i video.mp4 -c copy -f flv ${word(publishing)}`],
       ["OBS: Settings, Stream, Custom – server", `rtmp://${host}${port}/${encodePath(app)}`],
-      ["OBS: stream key", stream],
+      ["OBS: stream key", `${stream}${keyQuery(publishKey)}`],
     ],
     test: [["Publish a test picture with ffmpeg", "ffmpeg -re -f lavfi -i testsrc2=s=1280x720:r=30 -f lavfi -i sine=f=440 -c:v libx264 "
-      + `-tune zerolatency -pix_fmt yuv420p -g 60 -c:a aac -f flv ${word(rtmp)}`]],
+      + `-tune zerolatency -pix_fmt yuv420p -g 60 -c:a aac -f flv ${word(publishing)}`]],
     watch: [
-      ["Watch at the live edge with ffplay", `ffplay -fflags nobuffer ${word(rtmp)}`],
-      ["HLS, for browsers and phones", `${http}.m3u8`],
-      ["HTTP-FLV, also as WebSocket", `${http}.flv`],
-      ["MPEG-TS over HTTP", `${http}.ts`],
-      ["Fragmented MP4, also as WebSocket", `${http}.mp4`],
-      ["Record what comes with ffmpeg", `ffmpeg -i ${word(`${rtmp}?join=gop`)} -c copy recording.mkv`],
+      ["Watch at the live edge with ffplay", `ffplay -fflags nobuffer ${word(rtmp + playing)}`],
+      ["HLS, for browsers and phones", `${http}.m3u8${playing}`],
+      ["HTTP-FLV, also as WebSocket", `${http}.flv${playing}`],
+      ["MPEG-TS over HTTP", `${http}.ts${playing}`],
+      ["Fragmented MP4, also as WebSocket", `${http}.mp4${playing}`],
+      ["Record what comes with ffmpeg", `ffmpeg -i ${word(`${rtmp}?join=gop${keyQuery(playKey, "&")}`)} -c copy recording.mkv`],
     ],
   };
 }
@@ -657,7 +664,7 @@ async function refresh() {
     if (sessions) showSessions(sessions);
   } catch (error) {
     if (error instanceof Refused) {
-      showGate(`It says: ${error.message}`);
+      showGate(error.message);
       next = null;
     } else {
       setState("bad", error instanceof TypeError ? "server out of reach" : error.message);
@@ -677,6 +684,6 @@ byId("gate").addEventListener("submit", (event) => {
 byId("confirm-no").addEventListener("click", () => byId("confirm").close());
 byId("confirm-yes").addEventListener("click", closeAsked);
 byId("confirm").addEventListener("close", () => asked?.button.isConnected && asked.button.focus());
-for (const id of ["app", "stream"]) byId(id).addEventListener("input", showLines);
+for (const id of ["app", "stream", "publish-key", "play-key"]) byId(id).addEventListener("input", showLines);
 showLines();
 refresh();

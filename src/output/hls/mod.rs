@@ -12,8 +12,9 @@
 //!   three of them behind. A group that turns out longer later is cut at a frame that is no key frame, the only way to
 //!   keep both this number and the rounding rule of EXTINF; `EXT-X-INDEPENDENT-SEGMENTS` is then left out while such a
 //!   segment is listed. Nobody having asked for `idle_timeout_ms`, the number may be chosen anew.
-//! - **The first playlist waits for the first whole segment**: hls.js gives up on a playlist without one. With the
-//!   hub's group of pictures as the first frames it is there by the next key frame.
+//! - **The first playlist waits for the first whole segment**: hls.js gives up on a playlist without one. It is there
+//!   at once where the hub remembers a segment's worth of whole groups ([`Hls::history`]), as it does for HLS on
+//!   demand; else with the next key frame.
 //! - **Media sequence numbers begin at the seconds since 1970**. They, and with them the names of segments, rise over
 //!   a restart of the output or the server, as long as segments have a second on average: caches and players see no
 //!   other segment under a name they know.
@@ -29,7 +30,6 @@ mod packager;
 mod playlist;
 mod request;
 mod segmenter;
-mod sessions;
 mod waiting;
 mod window;
 
@@ -42,8 +42,8 @@ use self::files::Files;
 pub use self::files::{FileChange, FileEffect};
 use self::playlist::{Style, Variant};
 use self::request::{Query, Resource, encode_name};
+pub use self::request::{begins, session_of};
 use self::segmenter::Segmenter;
-use self::sessions::Sessions;
 use self::waiting::{Request, Waiting};
 use self::window::{Gone, Segment, Window};
 use crate::config::{HlsConfig, HlsFormat};
@@ -102,7 +102,6 @@ pub struct Hls {
     ready: VecDeque<(u64, Request)>,
     checked_version: u64,
     is_published: bool,
-    sessions: Sessions,
     last_request: Instant,
     rendered_version: u64,
     rendered: Vec<(bool, String, Bytes)>,
@@ -131,7 +130,6 @@ impl Hls {
             ready: VecDeque::new(),
             checked_version: 0,
             is_published: true,
-            sessions: Sessions::default(),
             last_request: now,
             rendered_version: 0,
             rendered: Vec::new(),
@@ -183,12 +181,27 @@ impl Hls {
         self.segmenter.expect_gop(gop_ms, &mut self.window);
     }
 
+    /// What is remembered of the stream, headers first, in the order of time: as if each frame had been handed out when
+    /// its time says that it came, and the last one now.
+    pub fn history(&mut self, now: Instant, frames: &[Frame]) {
+        let newest_ms = frames.iter().filter(|frame| frame.is_coded()).map(|frame| frame.timestamp_ms).max();
+        for frame in frames {
+            let age_ms = newest_ms.unwrap_or_default().saturating_sub(frame.timestamp_ms);
+            self.aged_frame(now, frame, age_ms);
+        }
+    }
+
     /// The next frame of the stream, headers first, in the order in which the hub hands them out.
     pub fn frame(&mut self, now: Instant, frame: &Frame) {
+        self.aged_frame(now, frame, 0);
+    }
+
+    fn aged_frame(&mut self, now: Instant, frame: &Frame, age_ms: u64) {
         if frame.is_coded() {
             let (at, unix_ms) = self.clock;
             let since = u64::try_from(now.saturating_duration_since(at).as_millis()).unwrap_or(u64::MAX);
-            self.window.observe_clock(frame.timestamp_ms, unix_ms.saturating_add(since));
+            let came_ms = unix_ms.saturating_add(since).saturating_sub(age_ms);
+            self.window.observe_clock(frame.timestamp_ms, came_ms);
         }
         self.free_targets(now);
         self.segmenter.frame(now, frame, &mut self.window);
@@ -231,14 +244,14 @@ impl Hls {
 
     // Viewers.
 
-    /// Players that asked for a playlist lately.
-    pub fn viewers(&self, now: Instant) -> usize {
-        self.sessions.count(now, self.viewing_window())
-    }
-
-    /// A player is counted for so long after a request.
+    /// Whoever asks for nothing for so long watches no more.
     pub fn viewing_window(&self) -> Duration {
         Duration::from_secs(4 * self.window.targets().segment_s).max(LEAST_VIEWING)
+    }
+
+    /// Whether the stream has ended for good, and nothing more will come.
+    pub fn is_over(&self) -> bool {
+        self.window.is_ended
     }
 
     /// When the output has been idle for `idle_timeout_ms`, if nobody asks before. `None` while somebody waits.
@@ -261,10 +274,8 @@ impl Hls {
             Err(problem) => return Answer::BadRequest(problem),
         };
         self.last_request = now;
-        match (resource, query.session) {
-            (Resource::Multivariant, None) => query.session = Some(new_session),
-            (_, Some(session)) => self.sessions.note(now, session),
-            _ => {}
+        if resource == Resource::Multivariant {
+            query.session.get_or_insert(new_session);
         }
         if let Some(problem) = self.unreasonable(resource, &query) {
             return Answer::BadRequest(problem);
@@ -308,7 +319,6 @@ impl Hls {
             self.ready.push_back(late);
         }
         self.window.expire(now);
-        self.sessions.forget_old(now, self.viewing_window());
         self.write_files();
     }
 

@@ -99,6 +99,19 @@ impl Query {
     }
 }
 
+/// Which player asks, by the query of its request: the number that the multivariant playlist gave it.
+pub fn session_of(query: &str) -> Option<u64> {
+    // As [`Query::parse`]: the last one counts.
+    let last = query.split('&').rev().find_map(|pair| pair.strip_prefix("session="))?;
+    u64::from_str_radix(last, 16).ok()
+}
+
+/// Whether a player begins with this request: it asks for the multivariant playlist and has no session yet. `below` is
+/// what stands behind `/APP/STREAM/`.
+pub fn begins(below: &str, query: &str) -> bool {
+    Resource::parse(below) == Some(Resource::Multivariant) && session_of(query).is_none()
+}
+
 fn carry(carried: &mut String, pair: &str) {
     if !carried.is_empty() {
         carried.push('&');
@@ -160,6 +173,10 @@ mod tests {
         assert_eq!(query, Query { session: Some(255), wanted, skip: true, carried: "key=a%20b&x".to_owned() });
         assert_eq!(Query::parse(""), Ok(Query::default()));
         assert_eq!(Query::parse("session=zz&&_HLS_skip=NO"), Ok(Query::default()));
+        for text in ["session=ff", "key=a&session=1&session=ff", "session=zz", "sessions=1", "session=1&session=z", ""]
+        {
+            assert_eq!(session_of(text), Query::parse(text).unwrap().session, "{text}");
+        }
     }
 
     #[test]

@@ -99,6 +99,16 @@ impl Answers {
         self.command(stream_id, "onStatus", 0.0, Value::Null, info);
     }
 
+    /// `NetConnection.Connect.ReconnectRequest` (Enhanced RTMP v2, "Reconnect Request"). `tc_url`: where to; `None`:
+    /// where the client is connected now.
+    pub(super) fn reconnect_request(&mut self, tc_url: Option<&str>, description: &str) {
+        let mut info = status("status", "NetConnection.Connect.ReconnectRequest", description);
+        if let (Value::Object(members), Some(tc_url)) = (&mut info, tc_url) {
+            members.push(("tcUrl".to_owned(), Value::string(tc_url)));
+        }
+        self.command(0, "onStatus", 0.0, Value::Null, info);
+    }
+
     fn command(&mut self, stream_id: u32, name: &str, id: f64, object: Value, value: Value) {
         let command = Command { name: name.to_owned(), transaction_id: id, object, arguments: vec![value] };
         let mut body = BytesMut::new();

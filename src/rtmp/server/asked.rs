@@ -10,8 +10,8 @@ use super::{Event, ServerSession};
 pub(super) struct Later(VecDeque<Event>);
 
 impl ServerSession {
-    /// The owner asks somebody else about the event that it took last (`true`), or has its answer. In between it is told
-    /// nothing more and gives no more input, so neither the peer's silence nor its being slow to begin counts.
+    /// The owner asks somebody else about the event that it took last (`true`), or has its answer. In between it is
+    /// told nothing more and gives no more input, so neither the peer's silence nor its being slow to begin counts.
     pub fn set_asked(&mut self, now: Instant, is_asked: bool) {
         if is_asked {
             if self.asked.is_none() {

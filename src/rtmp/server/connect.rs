@@ -13,9 +13,11 @@ const SERVER_VERSION: &str = "FMS/3,5,7,7009";
 /// Set of features that goes with that version.
 const SERVER_CAPABILITIES: f64 = 31.0;
 
-/// `capsEx` (Enhanced RTMP v2): multitrack 2, ModEx 4, nanosecond offsets 8, all forwarded as they came. Not
-/// reconnect (1): this server asks nobody to reconnect.
-const CAPS_EX: f64 = 14.0;
+/// `capsEx` (Enhanced RTMP v2): multitrack 2, ModEx 4, nanosecond offsets 8, all forwarded as they came; reconnect 1:
+/// clients that announce it are asked to, before this server ends.
+const CAPS_EX: f64 = 15.0;
+/// `CapsExMask.Reconnect`.
+const CAPS_EX_RECONNECT: u32 = 1;
 /// `FourCcInfoMask.CanForward` (Enhanced RTMP v2).
 const CAN_FORWARD: f64 = 4.0;
 
@@ -26,6 +28,8 @@ pub(super) struct ConnectNames {
     tc_url: Option<Box<str>>,
     /// For `publish` and `play` without a name; see [`name_in_swf_url`].
     spare_name: Option<Box<str>>,
+    /// It announced that it knows a reconnect request.
+    pub(super) can_reconnect: bool,
 }
 
 /// A `connect` that the owner has not answered.
@@ -42,6 +46,11 @@ impl ConnectNames {
     pub(super) fn held_bytes(&self) -> usize {
         let len = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
         size_of::<ConnectNames>() + self.app.len() + len(&self.tc_url) + len(&self.spare_name)
+    }
+
+    /// The `tcUrl` of the same app on the server at `url` (scheme, host and port).
+    pub(super) fn tc_url_at(&self, url: &str) -> String {
+        format!("{}/{}", url.trim_end_matches('/'), self.app.trim_start_matches('/'))
     }
 
     /// The canonical name of what `publish` or `play` calls `name`.
@@ -64,6 +73,7 @@ impl ServerSession {
             app: info.app.as_str().into(),
             tc_url: info.tc_url.as_deref().map(Into::into),
             spare_name: spare_name.map(Into::into),
+            can_reconnect: info.caps_ex & CAPS_EX_RECONNECT != 0,
         }));
         let encoding = object.member("objectEncoding").and_then(ValueRef::as_number);
         let connecting = Connecting {

@@ -48,8 +48,8 @@ impl PublishKind {
 /// What a peer does, for the owner of the session.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// `connect` came and was answered; or, after [`ask_before_connect`](super::ServerSession::ask_before_connect), is to
-    /// be answered with [`accept_connect`](super::ServerSession::accept_connect) or
+    /// `connect` came and was answered; or, after [`ask_before_connect`](super::ServerSession::ask_before_connect),
+    /// is to be answered with [`accept_connect`](super::ServerSession::accept_connect) or
     /// [`reject_connect`](super::ServerSession::reject_connect).
     Connected(Box<ConnectInfo>),
     /// `publish`: answer with [`accept_publish`](super::ServerSession::accept_publish) or

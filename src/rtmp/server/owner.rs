@@ -72,6 +72,16 @@ impl ServerSession {
         }
     }
 
+    /// Asks a client to reconnect, to the server at `url` (scheme, host and port), or to this one where that is empty.
+    /// What it does meanwhile goes on until it leaves by itself. `false`: it did not announce that it knows this
+    /// request (`capsEx` of its `connect`), and was not asked.
+    pub fn request_reconnect(&mut self, url: &str, description: &str) -> bool {
+        let Some(names) = self.names.as_ref().filter(|names| names.can_reconnect) else { return false };
+        let tc_url = (!url.is_empty()).then(|| names.tc_url_at(url));
+        self.answers.reconnect_request(tc_url.as_deref(), description);
+        true
+    }
+
     /// Ends every message stream in the way its role wants: publishers get `NetStream.Unpublish.Success`, players
     /// `NetStream.Play.Stop` and `StreamEOF`; then, for all, `NetConnection.Connect.Closed`. Nothing before `connect`.
     pub fn shut_down(&mut self, description: &str) {

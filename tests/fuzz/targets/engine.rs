@@ -5,10 +5,11 @@
 //! is said behind the last words.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rtmpd::config::{
-    CacheLimits, EngineConfig, HlsConfig, HlsFormat, HlsMode, HubLimits, QueueLimits, RecordConfig, RecordFormat,
-    SessionLimits,
+    AppConfig, CacheLimits, EngineConfig, HlsConfig, HlsFormat, HlsMode, PlayerQueueLimits, QueueLimits, RecordConfig,
+    RecordFormat, SessionLimits,
 };
 use rtmpd::container::flv::file::FlvDemuxer;
 use rtmpd::container::mpegts::PACKET_LEN;
@@ -77,9 +78,10 @@ fn config(flags: u8) -> EngineConfig {
             answer_bytes: 16 * 1024,
             ..SessionLimits::default()
         },
-        queue: QueueLimits { bytes: 64 * 1024, hard_bytes: 64 * 1024, ..QueueLimits::default() },
-        hub: HubLimits {
-            streams: STREAMS,
+        streams: STREAMS,
+        queue: QueueLimits { hard_bytes: 64 * 1024, ..QueueLimits::default() },
+        app: AppConfig {
+            queue: PlayerQueueLimits { bytes: 64 * 1024, ..PlayerQueueLimits::default() },
             grace_ms: GRACE_MS,
             cache: CacheLimits {
                 gop_frames: 50,
@@ -88,20 +90,20 @@ fn config(flags: u8) -> EngineConfig {
                 header_bytes: 4096,
                 ..CacheLimits::default()
             },
-            ..HubLimits::default()
-        },
-        hls: HlsConfig {
-            mode: if flags & 8 == 0 { HlsMode::OnDemand } else { HlsMode::Always },
-            format: if flags & 16 == 0 { HlsFormat::Fmp4 } else { HlsFormat::Ts },
-            directory: if flags & 32 == 0 { String::new() } else { "hls".to_owned() },
-            ..HlsConfig::default()
-        },
-        record: RecordConfig {
-            auto: flags & 64 != 0,
-            formats: vec![RecordFormat::Flv, RecordFormat::Ts, RecordFormat::Mp4, RecordFormat::Es],
-            split_ms: 1_000,
-            queue_bytes: 256 * 1024,
-            ..RecordConfig::default()
+            hls: HlsConfig {
+                mode: if flags & 8 == 0 { HlsMode::OnDemand } else { HlsMode::Always },
+                format: if flags & 16 == 0 { HlsFormat::Fmp4 } else { HlsFormat::Ts },
+                directory: if flags & 32 == 0 { String::new() } else { "hls".to_owned() },
+                ..HlsConfig::default()
+            },
+            record: RecordConfig {
+                auto: flags & 64 != 0,
+                formats: vec![RecordFormat::Flv, RecordFormat::Ts, RecordFormat::Mp4, RecordFormat::Es],
+                split_ms: 1_000,
+                queue_bytes: 256 * 1024,
+                ..RecordConfig::default()
+            },
+            ..AppConfig::default()
         },
         memory_limit: if flags & 128 == 0 { 1 << 30 } else { 512 * 1024 },
         ..EngineConfig::default()
@@ -137,7 +139,7 @@ pub fn engine(data: &[u8]) {
     let mut script = Script::new(data);
     let flags = script.u8();
     let config = config(flags);
-    let most_waiting = config.queue.bytes + config.queue.hard_bytes + SLACK_BYTES;
+    let most_waiting = config.app.queue.bytes + config.queue.hard_bytes + SLACK_BYTES;
     let mut stage = Stage {
         world: World::new(config),
         disk: Disk::default(),
@@ -231,7 +233,8 @@ impl Stage {
                 self.world.turn();
             }
             _ => {
-                self.world.engine.drain();
+                let now = self.world.now;
+                self.world.engine.drain(now, Some(Duration::from_secs(3_600)));
                 self.world.turn();
             }
         }
@@ -395,7 +398,7 @@ impl Stage {
         assert!(self.world.engine.is_empty());
         self.disk.assert_nothing_open();
         // HLS that was asked for stays until nobody has asked for it for a while.
-        self.world.wait(EngineConfig::default().hls.idle_timeout_ms);
+        self.world.wait(EngineConfig::default().app.hls.idle_timeout_ms);
         assert_eq!(self.world.engine.hub().stream_count(), 0, "streams that nobody publishes or plays");
         // Those who have gone left their deadlines behind, which come up once.
         self.world.wait(LONGEST_DEADLINE_MS);

@@ -83,7 +83,7 @@ fn the_answer_says_what_enhanced_rtmp_can_pass_through() {
     let answer = answer(None);
     let number = |value: Option<ValueRef<'_>>| value.and_then(ValueRef::as_number);
     let properties = answer.object.view();
-    assert_eq!(number(properties.member("capsEx")), Some(14.0), "multitrack, ModEx, nano; not reconnect");
+    assert_eq!(number(properties.member("capsEx")), Some(15.0), "reconnect, multitrack, ModEx, nano");
     for name in ["videoFourCcInfoMap", "audioFourCcInfoMap"] {
         let map = properties.member(name).expect(name);
         assert_eq!(number(map.member("*")), Some(4.0), "{name}: can forward any");
