@@ -775,10 +775,7 @@ fn config(rng: &mut Rng) -> EngineConfig {
         queue: QueueLimits { hard_bytes: 200_000, ..QueueLimits::default() },
         batch_ms: rng.pick(&[0, 0, 0, 20]),
         app: AppConfig {
-            queue: PlayerQueueLimits {
-                bytes: rng.pick(&[10_000, 60_000, 32 << 20]),
-                ..PlayerQueueLimits::default()
-            },
+            queue: PlayerQueueLimits { bytes: rng.pick(&[10_000, 60_000, 32 << 20]), ..PlayerQueueLimits::default() },
             grace_ms: GRACE_MS,
             takeover_silence_ms: SILENCE_MS,
             cache: CacheLimits {

@@ -344,10 +344,12 @@ impl Recorder {
             FrameKind::Audio => frame.is_coded() && !is_before,
             _ => frame.is_coded() && frame.timestamp_ms >= take.base_ms.saturating_add(TAIL_MS),
         };
+        // Sound that is late may be in the earlier file, and then needs its new header there.
+        let is_of_sound = frame.kind == FrameKind::Audio && matches!(frame.role, FrameRole::Header(_));
         for file in &mut self.files {
             match file.stage {
                 Stage::Open if !is_before => file.push(now, frame),
-                Stage::Tail if is_before => file.push(now, frame),
+                Stage::Tail if is_before || is_of_sound => file.push(now, frame),
                 Stage::Tail if ends_tails => file.drain(&mut self.commands),
                 _ => {}
             }
