@@ -5,17 +5,14 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rtmpd::config::{
-    AppConfig, CacheLimits, EngineConfig, HlsConfig, HlsFormat, HlsMode, PlayerQueueLimits, QueueLimits, RecordConfig,
-    RecordFormat, Takeover,
-};
+use rtmpd::config::{AppConfig, EngineConfig, Takeover};
 
 use crate::actors::{Asked, Player, Playing, Publisher, Sender, Sent, Stage, piece};
 use crate::checker::Checker;
 use crate::hls::Watcher;
-use crate::operators::rules;
-use crate::programs::{Answered, callbacks};
+use crate::programs::Answered;
 use crate::rng::Rng;
+use crate::scenario::config;
 use crate::strangers::Stranger;
 use crate::support::client::{Client, Heard};
 use crate::support::disk::Disk;
@@ -26,13 +23,11 @@ use crate::viewers::Viewer;
 
 pub const STREAMS: usize = 3;
 /// Those on which players play; the usual one more often.
-const MESSAGE_STREAMS: [u32; 5] = [1, 1, 2, 3, 70_000];
+pub const MESSAGE_STREAMS: [u32; 5] = [1, 1, 2, 3, 70_000];
 /// What one input may add before memory is looked at again.
 const MEMORY_SLACK_BYTES: usize = 200_000;
-/// A live frame waits no longer for others, whatever the configuration was when it came.
-const LONGEST_BATCH_MS: u64 = 20;
-const GRACE_MS: u64 = 10_000;
-const SILENCE_MS: u64 = 2_000;
+pub const GRACE_MS: u64 = 10_000;
+pub const SILENCE_MS: u64 = 2_000;
 const HOUR_MS: u32 = 3_600_000;
 const DAY_MS: u32 = 24 * HOUR_MS;
 
@@ -78,7 +73,7 @@ pub struct Model {
     pub truth: Truth,
     pub streams: Vec<Published>,
     pub publishers: Vec<Publisher>,
-    players: Vec<Player>,
+    pub players: Vec<Player>,
     pub viewers: Vec<Viewer>,
     pub watchers: Vec<Watcher>,
     pub strangers: Vec<Stranger>,
@@ -97,7 +92,7 @@ pub struct Model {
     pub is_short_of_memory: bool,
     pub is_draining: bool,
     /// What each had lost before the last frames came.
-    dropped_before: BTreeMap<LinkId, u64>,
+    pub dropped_before: BTreeMap<LinkId, u64>,
     pub frames_seen: usize,
     pub segment_frames: usize,
     pub recorded_frames: usize,
@@ -278,7 +273,7 @@ impl Model {
         }
     }
 
-    fn produce_frames(&mut self, index: usize, kinds: &[Body]) {
+    pub fn produce_frames(&mut self, index: usize, kinds: &[Body]) {
         let publisher = &mut self.publishers[index];
         for &kind in kinds {
             let repeated = self.rng.one_in(2);
@@ -290,7 +285,7 @@ impl Model {
         }
     }
 
-    fn send_of_publisher(&mut self, index: usize) {
+    pub fn send_of_publisher(&mut self, index: usize) {
         let len = piece(&mut self.rng);
         let publisher = &mut self.publishers[index];
         let may_publish = self.streams[publisher.stream].admits(publisher.identity, self.world.now, &self.config);
@@ -314,7 +309,7 @@ impl Model {
         }
     }
 
-    fn publish_arrived(&mut self, index: usize, may_publish: bool) {
+    pub fn publish_arrived(&mut self, index: usize, may_publish: bool) {
         let publisher = &mut self.publishers[index];
         if !self.world.is_open(publisher.sender.client.link) {
             return;
@@ -441,7 +436,7 @@ impl Model {
         self.players.push(player);
     }
 
-    fn send_of_player(&mut self, index: usize) {
+    pub fn send_of_player(&mut self, index: usize) {
         let len = piece(&mut self.rng);
         let player = &mut self.players[index];
         if let Some(asked) = player.sender.send(&mut self.world, len) {
@@ -493,7 +488,7 @@ impl Model {
         self.read_viewers();
     }
 
-    fn read(&mut self, index: usize, limit: usize) {
+    pub fn read(&mut self, index: usize, limit: usize) {
         let player = &mut self.players[index];
         let dropped = self.world.dropped_messages(player.sender.client.link) > 0;
         let mut bytes = self.world.read(player.sender.client.link, limit);
@@ -547,7 +542,7 @@ impl Model {
         self.strangers_go_on();
     }
 
-    fn check(&mut self) {
+    pub fn check(&mut self) {
         self.forget_closed_publishers();
         self.forget_closed_viewers();
         self.check_disk();
@@ -580,171 +575,6 @@ impl Model {
         self.frames_seen += seen;
         assert!(self.world.engine.hub().stream_count() <= STREAMS);
     }
-
-    /// Everybody wakes up and reads; live streams reach all of their players; then all leave.
-    pub fn finish(mut self) -> Report {
-        for publisher in &mut self.publishers {
-            publisher.is_dead = false;
-        }
-        for index in 0..self.players.len() {
-            self.players[index].is_dead = false;
-            let link = self.players[index].sender.client.link;
-            self.world.set_window(link, usize::MAX);
-            for message_stream in MESSAGE_STREAMS {
-                self.players[index].sender.client.put_pause(message_stream, false);
-                self.players[index].sender.mark(Asked::Resume { message_stream });
-            }
-        }
-        self.wake_viewers();
-        self.world.write_limit = usize::MAX;
-        self.settle();
-        let links = self.world.open_links();
-        self.dropped_before = links.into_iter().map(|link| (link, self.world.dropped_messages(link))).collect();
-        if self.rng.one_in(4) {
-            self.drain();
-        }
-        for index in 0..self.publishers.len() {
-            if self.publishers[index].stage == Stage::Live {
-                let (has_video, has_audio) = (self.publishers[index].has_video, self.publishers[index].has_audio);
-                let clock = self.publishers[index].clock;
-                self.publishers[index].clock = clock.wrapping_add(40);
-                if has_video {
-                    self.produce_frames(index, &[Body::Key, Body::Delta]);
-                }
-                if has_audio {
-                    self.produce_frames(index, &[Body::Audio]);
-                }
-            }
-        }
-        self.settle();
-        if !self.is_short_of_memory {
-            self.check_that_all_arrived();
-            self.check_that_viewers_have_all();
-        }
-        self.ask_how_it_is();
-        self.leave()
-    }
-
-    /// Nobody new comes, and those who are there go on.
-    fn drain(&mut self) {
-        self.is_draining = true;
-        let now = self.world.now;
-        self.world.engine.drain(now, None);
-        self.world.turn();
-        assert!(self.world.try_accept().is_err(), "seed {}: let in while it drains", self.seed);
-    }
-
-    fn settle(&mut self) {
-        self.settle_now();
-        // Live frames may wait for others.
-        self.world.wait(LONGEST_BATCH_MS);
-        self.settle_now();
-    }
-
-    fn settle_now(&mut self) {
-        for _ in 0..100_000 {
-            let mut is_busy = false;
-            for index in 0..self.publishers.len() {
-                is_busy |= self.publishers[index].sender.has_more();
-                if self.publishers[index].sender.has_more() {
-                    self.send_of_publisher(index);
-                }
-            }
-            for index in 0..self.players.len() {
-                is_busy |= self.players[index].sender.has_more();
-                if self.players[index].sender.has_more() {
-                    self.send_of_player(index);
-                }
-                self.read(index, usize::MAX);
-            }
-            for index in 0..self.viewers.len() {
-                is_busy |= self.send_of_viewer(index);
-                self.read_viewer(index, usize::MAX);
-            }
-            self.check();
-            if !is_busy {
-                return;
-            }
-        }
-        panic!("it does not settle");
-    }
-
-    fn check_that_all_arrived(&self) {
-        let is_served = |player: &&Player| !self.world.is_shut(player.sender.client.link);
-        for player in self.players.iter().filter(is_served) {
-            for (message_stream, playing) in player.plays.iter().filter(|(_, playing)| playing.is_on) {
-                let stream = &self.streams[playing.stream];
-                let (Some(_), Some(session_id)) = (stream.by, stream.session) else { continue };
-                let view = playing.view.as_ref().expect("was answered");
-                let link = player.sender.client.link;
-                self.check_view(session_id, view, link, &format!("message stream {message_stream}"));
-            }
-        }
-    }
-
-    /// Whoever watches a live stream has its newest frames.
-    pub fn check_view(&self, session_id: u32, view: &Checker, link: LinkId, who: &str) {
-        let dropped = self.world.dropped_messages(link);
-        if self.dropped_before.get(&link) != Some(&dropped) {
-            // Frames that waited for others did not fit a small queue.
-            return;
-        }
-        let session = &self.truth.sessions[session_id as usize];
-        let who = format!("seed {}: {who}, {dropped} dropped, {view:?}", self.seed);
-        let is_picture = |kind| matches!(kind, Body::Key | Body::Delta);
-        let video = session.last_arrived(is_picture);
-        let audio = session.last_arrived(|kind| kind == Body::Audio);
-        assert!(video.is_none() || view.session == Some(session_id), "{who}");
-        assert!(video.is_none() || view.video == video, "{who}: {video:?}");
-        assert!(audio.is_none() || view.audio == audio, "{who}: {audio:?}");
-    }
-
-    fn leave(mut self) -> Report {
-        let (accepted, _) = self.world.accepted_and_closed();
-        let counts = self.players.iter().flat_map(|player| player.plays.values());
-        let frames_seen: usize = counts.filter_map(|playing| playing.view.as_ref()).map(|view| view.count).sum();
-        let viewed: usize = self.viewers.iter().map(|viewer| viewer.view.count).sum();
-        if self.rng.one_in(2) {
-            self.world.shut_down();
-            self.world.wait(self.config.queue.linger_ms);
-        } else {
-            for link in self.world.open_links() {
-                self.world.hang_up(link);
-            }
-            assert!(!self.is_draining || self.world.engine.is_drained(self.world.now));
-            // One that drains looks around until it ends.
-            self.world.shut_down();
-        }
-        self.finish_disk();
-        self.world.wait(GRACE_MS);
-        self.finish_disk();
-        self.settle_program();
-        // What was not answered is told again after a while.
-        self.world.wait(60_000);
-        self.settle_program();
-        assert!(self.world.engine.is_empty(), "seed {}: not all has ended", self.seed);
-        self.disk.assert_nothing_open();
-        // HLS that was asked for stays until nobody has asked for it for a while.
-        self.world.wait(self.config.app.hls.idle_timeout_ms);
-        assert_eq!(self.world.engine.hub().stream_count(), 0);
-        assert_eq!(self.world.accepted_and_closed(), (accepted, accepted), "each ends once");
-        self.world.wait(60_000);
-        self.finish_disk();
-        self.finish_program();
-        self.world.wait(60_000);
-        assert_eq!(self.world.engine.poll_timeout(), None, "nothing is left to do");
-        assert_eq!(self.world.engine.memory_used(), 0, "seed {}: bytes that nobody holds", self.seed);
-        Report {
-            seed: self.seed,
-            steps: self.steps_done,
-            sessions: self.truth.sessions.len(),
-            connections: accepted,
-            frames_seen: frames_seen + viewed + self.frames_seen,
-            segment_frames: self.segment_frames + self.watchers.iter().map(Watcher::frames_seen).sum::<usize>(),
-            recorded_frames: self.recorded_frames,
-            disk_failures: self.disk.failures,
-        }
-    }
 }
 
 impl Published {
@@ -759,51 +589,6 @@ impl Published {
     /// Its newest session, and how many frames of that have arrived.
     pub fn arrived(&self, truth: &Truth) -> Option<(u32, usize)> {
         self.session.map(|session| (session, truth.sessions[session as usize].arrived))
-    }
-}
-
-/// What an operator may have set.
-fn config(rng: &mut Rng) -> EngineConfig {
-    let formats: &[&[RecordFormat]] = &[
-        &[RecordFormat::Flv],
-        &[RecordFormat::Flv],
-        &[RecordFormat::Flv, RecordFormat::Ts, RecordFormat::Mp4],
-        &[RecordFormat::Es, RecordFormat::Ts],
-    ];
-    EngineConfig {
-        chunk_size: rng.pick(&[128, 1_000, 4_096, 65_536]),
-        queue: QueueLimits { hard_bytes: 200_000, ..QueueLimits::default() },
-        batch_ms: rng.pick(&[0, 0, 0, 20]),
-        app: AppConfig {
-            queue: PlayerQueueLimits { bytes: rng.pick(&[10_000, 60_000, 32 << 20]), ..PlayerQueueLimits::default() },
-            grace_ms: GRACE_MS,
-            takeover_silence_ms: SILENCE_MS,
-            cache: CacheLimits {
-                probe_frames: rng.pick(&[0, 5, 42]),
-                gop_frames: rng.pick(&[12, 4_096]),
-                ..CacheLimits::default()
-            },
-            record: RecordConfig {
-                auto: rng.one_in(3),
-                formats: rng.pick(formats).to_vec(),
-                split_ms: rng.pick(&[0, 2_000]),
-                queue_bytes: rng.pick(&[20_000, 1 << 20]),
-                ..RecordConfig::default()
-            },
-            hls: HlsConfig {
-                mode: rng.pick(&[HlsMode::OnDemand, HlsMode::OnDemand, HlsMode::Always, HlsMode::Off]),
-                format: rng.pick(&[HlsFormat::Fmp4, HlsFormat::Fmp4, HlsFormat::Ts]),
-                directory: rng.pick(&["", "", "hls"]).to_owned(),
-                segment_ms: rng.pick(&[500, 2_000]),
-                ..HlsConfig::default()
-            },
-            takeover: rng.pick(&[Takeover::WhenSilent, Takeover::WhenSilent, Takeover::Reject]),
-            publish: rules(rng.one_in(6)),
-            ..AppConfig::default()
-        },
-        callbacks: callbacks(rng),
-        memory_limit: if rng.one_in(8) { rng.pick(&[150_000, 400_000, 1_500_000]) } else { 1 << 30 },
-        ..EngineConfig::default()
     }
 }
 
