@@ -97,7 +97,9 @@ impl Engine {
     /// When [`Engine::look_at_drain`] wants to be called.
     pub(super) fn drain_deadline(&self) -> Option<Instant> {
         let draining = self.draining.as_ref().filter(|draining| !draining.is_over && !self.shutting_down)?;
-        Some(draining.until.map_or(draining.looks_at, |until| until.min(draining.looks_at)))
+        // Nobody is left to be looked at, or to have a limit.
+        let has_somebody = !self.connections.is_empty();
+        has_somebody.then(|| draining.until.map_or(draining.looks_at, |until| until.min(draining.looks_at)))
     }
 
     /// Ends those who wait for streams that nobody can publish here any more: they may find them elsewhere.
