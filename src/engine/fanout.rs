@@ -76,11 +76,13 @@ impl FanOut<'_> {
     /// As [`Sink::deliver`], for a player over HTTP.
     fn deliver_http(&mut self, id: ConnectionId, frame: &Frame, begins_group: bool) -> Delivery {
         let Some(connection) = self.connections.get_mut(id.0) else { return Delivery::Queued };
+        let Some(peer) = connection.http() else { return Delivery::Queued };
+        let (Some(viewing), Some(stream)) = (peer.viewing, self.stream) else { return Delivery::Queued };
+        let is_over = peer.is_over;
+        // The muxer has to see it in any case: others may join.
+        let unit = self.live.unit(stream, viewing.form, frame);
         // One whose stream ended is told so, and gets nothing of the next publisher behind that.
-        let viewing = connection.http().filter(|peer| !peer.is_over).and_then(|peer| peer.viewing);
-        let Some(viewing) = viewing else { return Delivery::Queued };
-        let Some(stream) = self.stream else { return Delivery::Queued };
-        let Some(unit) = self.live.unit(stream, viewing.form, frame) else { return Delivery::Queued };
+        let Some(unit) = unit.filter(|_| !is_over) else { return Delivery::Queued };
         let class = class_of(frame);
         let len = unit.len();
         if class == Class::Media {

@@ -251,3 +251,34 @@ fn files_of_hls_that_the_disk_writes_late_do_not_disturb_the_recording_that_has_
     world.wait(EngineConfig::default().queue.linger_ms);
     assert!(world.engine.is_empty());
 }
+
+#[test]
+fn one_who_joins_beside_a_slow_viewer_of_a_stream_that_ended_gets_every_picture_of_the_next_one() {
+    let config = EngineConfig::default();
+    let grace_ms = config.app.grace_ms;
+    let mut world = World::new(config);
+    let mut publisher = Client::publishing(&mut world, "a");
+    let slow = view(&mut world, "/live/a.mp4", "");
+    world.read(slow, usize::MAX);
+    world.set_window(slow, 10);
+    publisher.frame(&mut world, 0, VideoHeader, AVC_RECORD);
+    publisher.frame(&mut world, 0, Key, PICTURE);
+    publisher.put_delete_stream(1);
+    publisher.flush(&mut world);
+    for _ in 0..grace_ms / 1_000 {
+        world.wait(1_000);
+        world.read(slow, 1);
+    }
+    let mut next = Client::publishing(&mut world, "a");
+    let other = AVC_RECORD.strip_suffix(b"\x80").map(|front| [front, b"\x90"].concat()).unwrap();
+    next.frame(&mut world, 0, VideoHeader, &other);
+    next.frame(&mut world, 0, Key, PICTURE);
+    assert!(world.is_open(slow), "it still reads its last words");
+    let viewer = view(&mut world, "/live/a.mp4?join=gop", "");
+    let begin = world.read(viewer, usize::MAX);
+    assert!(begin.windows(other.len()).any(|window| window == other), "with the new header");
+    for at in 1..5 {
+        next.frame(&mut world, at * 40, Delta, PICTURE);
+        assert!(!world.read(viewer, usize::MAX).is_empty(), "picture {at}");
+    }
+}

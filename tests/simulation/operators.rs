@@ -63,6 +63,7 @@ impl Model {
             answer.extend(more);
         }
         self.world.hang_up(link);
+        self.forget_closed_publishers();
         let (status, body) = whole_answer(&mut answer).expect("a whole answer");
         Some((status, String::from_utf8(body).expect("text")))
     }
@@ -75,6 +76,7 @@ impl Model {
 
     /// What is counted is what the driver has seen.
     pub fn ask_how_it_is(&mut self) {
+        self.forget_closed_publishers();
         let (bytes_in, bytes_out) = (self.world.bytes_in, self.world.bytes_out);
         let Some(server) = self.get("/api/v1/server") else { return };
         let number = |value: &Value| value.as_u64().expect("a number");

@@ -135,6 +135,7 @@ impl Model {
 
     /// `true`: there was something to send.
     pub fn send_of_viewer(&mut self, index: usize) -> bool {
+        self.forget_closed_publishers();
         let len = piece(&mut self.rng);
         let viewer = &mut self.viewers[index];
         if viewer.outbox.is_empty() {
