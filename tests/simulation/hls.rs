@@ -9,7 +9,7 @@ use crate::model::{Model, STREAMS};
 use crate::support::hls::playlist::Playlist;
 use crate::support::media::Body;
 use crate::support::world::LinkId;
-use crate::truth::Mark;
+use crate::truth::{Mark, Session};
 
 const MOST: usize = 2;
 
@@ -198,7 +198,17 @@ impl Model {
                 watcher.view = fresh(watcher.stream);
             }
             let verdict = watcher.view.saw_coded(&self.truth, mark);
-            verdict.map_err(|error| format!("segment {msn}: {error}: {mark:?}, {:?}", watcher.view))?;
+            let is_steady = |session: &Session| session.has_steady_clock;
+            if verdict.is_err() && !self.truth.sessions.get(mark.session as usize).is_some_and(is_steady) {
+                // Where a clock jumps, a segment may begin with sound, and pictures before the next key frame be torn.
+                watcher.is_lost = true;
+                continue;
+            }
+            let sent = self.truth.sessions.get(mark.session as usize).map(|session| {
+                let from = (mark.number as usize).saturating_sub(20);
+                session.frames.iter().skip(from).take(24).map(|frame| (frame.kind, frame.raw)).collect::<Vec<_>>()
+            });
+            verdict.map_err(|error| format!("segment {msn}: {error}: {mark:?}, {:?}; sent {sent:?}", watcher.view))?;
         }
         Ok(())
     }
