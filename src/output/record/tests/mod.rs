@@ -610,3 +610,20 @@ fn many_headers_stay_within_their_limit() {
     assert_eq!(headers.frames().count(), 64);
     assert!(headers.frames().all(|frame| frame.role == FrameRole::Header(HeaderKind::Sequence)));
 }
+
+#[test]
+fn late_sound_with_a_new_header_takes_it_along_into_the_earlier_file() {
+    let mut world = World::new(RecordConfig { split_ms: 1_000, ..config() });
+    world.frames(&[video_header(100), audio_header(), key(0), audio(10), key(1_000)]);
+    let new_header = media(FrameKind::Audio, 1_000, b"\xAF\0\x11\x90");
+    world.recorder.frame(world.start + Duration::from_millis(1_000), &new_header);
+    world.frames(&[audio(990), audio(1_010)]);
+    world.end();
+    let files: Vec<_> = world.disk.files.values().map(|file| tags(file)).collect();
+    assert_eq!(files.len(), 2);
+    for (file, sounds) in files.iter().zip([2, 1]) {
+        let bodies: Vec<&[u8]> = file.iter().filter(|tag| tag.tag_type == 8).map(|tag| &tag.body[..]).collect();
+        assert_eq!(bodies[bodies.len() - 2..], [&new_header.payload[..], b"\xAF\x01sound"], "{bodies:?}");
+        assert_eq!(bodies.iter().filter(|body| body[1] == 1).count(), sounds);
+    }
+}
