@@ -380,6 +380,9 @@ impl Server {
 
     /// Goes on with connections that had more to read than one turn's share, as far as there is time.
     fn read_on(&mut self, now: Instant) {
+        if self.unread.is_empty() {
+            return;
+        }
         let until = Instant::now() + READ_ON_TIME_PER_TURN;
         for turn in 0..self.unread.len() {
             if turn > 0 && Instant::now() >= until {

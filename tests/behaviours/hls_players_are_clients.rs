@@ -76,6 +76,13 @@ impl Studio {
         clients.into_iter().filter(|client| client["role"] == "player").collect()
     }
 
+    /// The player that makes HLS begin waits for its first segment.
+    fn begin_hls(&mut self, link: LinkId) {
+        self.world.send(link, b"GET /live/cam.m3u8 HTTP/1.1\r\nHost: a\r\n\r\n");
+        self.run(4);
+        self.world.read(link, usize::MAX);
+    }
+
     /// Begins to watch; where the media playlist is.
     fn watch(&mut self, link: LinkId) -> String {
         let (status, playlist) = self.get(link, "/live/cam.m3u8");
@@ -97,10 +104,7 @@ const FAR: [u8; 4] = [198, 51, 100, 1];
 fn one_player_is_one_client_with_its_bytes_whatever_connections_it_uses() {
     let mut studio = Studio::new();
     let first = studio.connect(NEAR);
-    // The player that makes HLS begin waits for its first segment.
-    studio.world.send(first, b"GET /live/cam.m3u8 HTTP/1.1\r\nHost: a\r\n\r\n");
-    studio.run(4);
-    studio.world.read(first, usize::MAX);
+    studio.begin_hls(first);
     let media = studio.watch(first);
     assert_eq!(studio.viewers(), [] as [Value; 0], "an address that was looked at is no player");
     let before = studio.api("streams/live/cam")["bytes_out"].as_u64().unwrap();
@@ -135,9 +139,7 @@ fn one_player_is_one_client_with_its_bytes_whatever_connections_it_uses() {
 fn a_player_that_asks_no_more_has_ended_and_the_reason_is_told() {
     let mut studio = Studio::new();
     let (near, far) = (studio.connect(NEAR), studio.connect(FAR));
-    studio.world.send(near, b"GET /live/cam.m3u8 HTTP/1.1\r\nHost: a\r\n\r\n");
-    studio.run(4);
-    studio.world.read(near, usize::MAX);
+    studio.begin_hls(near);
     let (of_near, of_far) = (studio.watch(near), studio.watch(far));
     for _ in 0..3 {
         studio.get(near, &of_near);
@@ -172,9 +174,7 @@ fn a_player_that_asks_no_more_has_ended_and_the_reason_is_told() {
 fn an_operator_closes_a_player_over_hls_and_it_may_begin_anew() {
     let mut studio = Studio::new();
     let (near, far) = (studio.connect(NEAR), studio.connect(FAR));
-    studio.world.send(near, b"GET /live/cam.m3u8 HTTP/1.1\r\nHost: a\r\n\r\n");
-    studio.run(4);
-    studio.world.read(near, usize::MAX);
+    studio.begin_hls(near);
     let (of_near, of_far) = (studio.watch(near), studio.watch(far));
     studio.get(near, &of_near);
     studio.get(far, &of_far);
@@ -206,9 +206,7 @@ fn an_operator_closes_a_player_over_hls_and_it_may_begin_anew() {
 fn players_over_hls_end_with_the_server() {
     let mut studio = Studio::new();
     let link = studio.connect(NEAR);
-    studio.world.send(link, b"GET /live/cam.m3u8 HTTP/1.1\r\nHost: a\r\n\r\n");
-    studio.run(4);
-    studio.world.read(link, usize::MAX);
+    studio.begin_hls(link);
     let media = studio.watch(link);
     studio.get(link, &media);
     assert_eq!(studio.viewers().len(), 1);

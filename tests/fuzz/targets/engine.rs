@@ -407,8 +407,6 @@ impl Stage {
         // HLS that was asked for stays until nobody has asked for it for a while.
         self.world.wait(EngineConfig::default().app.hls.idle_timeout_ms);
         assert_eq!(self.world.engine.hub().stream_count(), 0, "streams that nobody publishes or plays");
-        // One that drains looks around until it ends.
-        self.world.shut_down();
         // Those who have gone left their deadlines behind, which come up once.
         self.world.wait(LONGEST_DEADLINE_MS);
         assert_eq!(self.world.engine.poll_timeout(), None, "deadlines of nobody");
